@@ -21,9 +21,8 @@ int addr_parse_ip6(const char *text, struct in6_addr *address);
 int addr_parse_mac(const char *text, uint8_t mac[static 6]); /* six pairs of hex digits with colons */
 
 /*
- * A 64-bit hash of bytes: fast and well mixed, the same on every run for the same seed; not for keys that an
- * attacker picks unless the seed is secret. The order of bytes in memory counts, so results differ between
- * machines of different endianness. XXH64 (github.com/Cyan4973/xxHash, doc/xxhash_spec.md).
+ * XXH64 of length bytes: fast and well mixed, the same on every machine for the same seed. Not for keys that an
+ * attacker picks, unless the seed is secret. github.com/Cyan4973/xxHash, doc/xxhash_spec.md.
  */
 uint64_t hash64(const void *data, size_t length, uint64_t seed);
 
