@@ -40,13 +40,13 @@ struct ct_flow {
 };
 
 enum ct_event {
-	CT_NEW, /* created by another program (conntrack -I, conntrackd); dumps use it too */
-	CT_UPDATE,
-	CT_DESTROY,
+	CT_UPDATE,  /* something about the flow changed: its state, ASSURED, mark, helper, labels */
+	CT_DESTROY, /* the kernel forgot the flow */
+	CT_DUMPED,  /* the flow exists: from a dump */
 };
 
-/* What to do with one flow. Called from ct_receive() and ct_dump() for TCP and UDP only; the flow
- * lives until the callback returns. */
+/* What to do with one flow. Called from ct_receive() and ct_dump_step() for TCP and UDP only; the
+ * flow lives until the callback returns. */
 typedef void (*ct_flow_fn)(void *arg, enum ct_event event, const struct ct_flow *flow);
 
 /* What to write into one connection that the fast path carries. */
@@ -63,8 +63,8 @@ typedef void (*ct_refused_fn)(void *arg, unsigned index, int error);
 
 struct ct;
 
-/* Opens both sockets (events, requests) in the network namespace of the caller. receive_bytes: the
- * receive buffer of the event socket. Returns 0, -EPERM without CAP_NET_ADMIN, or -errno. */
+/* Opens the sockets (events, dumps, requests) in the network namespace of the caller. receive_bytes:
+ * the receive buffer of the event socket. Returns 0, -EPERM without CAP_NET_ADMIN, or -errno. */
 int ct_open(size_t receive_bytes, struct ct **out);
 void ct_close(struct ct *ct); /* NULL is fine */
 
@@ -72,15 +72,29 @@ void ct_close(struct ct *ct); /* NULL is fine */
 int ct_event_fd(const struct ct *ct);
 
 /* Reads at most budget events without blocking. Only events of flows that ct_refusal() might allow
- * arrive: TCP once ASSURED, UDP once replied to, and none that this ct's own refreshes caused.
- * Returns 0: drained; 1: there may be more; -ENOBUFS: events were lost (call again for those that
- * were not, after having dropped what one cannot trust, then dump); or -errno. */
+ * arrive: TCP once ASSURED, UDP once replied to; none that this ct's own refreshes caused; none of
+ * the creation of a flow (what another program creates complete is told by the next dump).
+ * Returns 0: drained; 1: there may be more; or -errno. -ENOBUFS: events were lost, and until
+ * ct_receive() has returned 0 more of them will be: drop what cannot be trusted now, call until 0,
+ * then dump. */
 int ct_receive(struct ct *ct, unsigned budget, ct_flow_fn fn, void *arg);
 
-/* Dumps every TCP and UDP flow that has seen a reply. family: AF_INET, AF_INET6 or AF_UNSPEC for
- * both. A flow may be told twice; one that lives during the whole dump is told at least once.
- * Blocks until the end (about 1 us a flow). Returns 0 or -errno; on error the dump is incomplete. */
-int ct_dump(struct ct *ct, int family, ct_flow_fn fn, void *arg);
+/* Begins a dump of every TCP and UDP flow that has seen a reply; one that is under way is given up.
+ * family: AF_INET, AF_INET6 or AF_UNSPEC for both. Returns 0 or -errno. */
+int ct_dump_start(struct ct *ct, int family);
+
+/* Reads the next datagrams (about 100 flows each) of the dump, at most budget. Between two steps
+ * the caller may read events, at most CT_EVENTS_PER_STEP: a flow that an event has told of since
+ * the kernel wrote the datagram is left out, for the event is the newer word. A flow may be told
+ * twice; one that lives during the whole dump is told at least once, by dump or event, unless the
+ * administrator resizes the kernel's hash table meanwhile.
+ * Returns 1: there is more; 0: complete; -EINTR or -EOVERFLOW (too many events between two steps):
+ * not complete, begin again; or -errno. */
+int ct_dump_step(struct ct *ct, unsigned budget, ct_flow_fn fn, void *arg);
+#define CT_EVENTS_PER_STEP 4096
+
+/* Asks for one connection, by its original tuple. Returns 0, -ENOENT or -errno. */
+int ct_query(struct ct *ct, const struct ct_tuple *orig, struct ct_flow *out);
 
 /* Refreshes count connections: the timeout; for TCP, in both directions, liberal set and the
  * max-ack mark cleared (never the state); for UDP, ASSURED if asked for. Never creates one. The
@@ -91,10 +105,11 @@ int ct_refresh(struct ct *ct, const struct ct_refresh *flows, unsigned count, ct
 	       void *arg);
 
 /* Why this flow must stay with netfilter, in words; NULL: it may be offloaded, as far as conntrack
- * can tell (local endpoints are for the caller to judge). An event without has_tcp_state says
- * nothing against a flow that is offloaded already: compare with ct_tcp_unknown. */
+ * can tell (local endpoints are for the caller to judge). ct_tcp_unknown, compared by address, is
+ * the one answer that is not a no: the event did not tell the TCP state, which therefore has not
+ * changed (a connection picked up midway, a new mark); ct_query() tells it. */
 const char *ct_refusal(const struct ct_flow *flow);
-extern const char ct_tcp_unknown[]; /* the one answer of ct_refusal() that means: ask a dump */
+extern const char ct_tcp_unknown[];
 
 /* The timeouts configured in the caller's network namespace, seconds; policies (cttimeout) apart. */
 struct ct_timeouts {
