@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Addresses as text and back, and XXH64.
+#define _GNU_SOURCE
 #include "common/util/addr.h"
 
 #include <arpa/inet.h>
@@ -20,8 +21,8 @@ const char *addr_format_ip6(const struct in6_addr *address, char text[static ADD
 
 const char *addr_format_mac(const uint8_t mac[static 6], char text[static ADDR_TEXT_LEN])
 {
-	snprintf(text, ADDR_TEXT_LEN, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3],
-		 mac[4], mac[5]);
+	snprintf(text, ADDR_TEXT_LEN, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
+		 mac[3], mac[4], mac[5]);
 	return text;
 }
 
@@ -101,7 +102,8 @@ static uint64_t hash_stripes(const uint8_t *p, const uint8_t *end, uint64_t seed
 	for (; end - p >= 32; p += 32)
 		for (int i = 0; i < 4; i++)
 			lanes[i] = round64(lanes[i], read64(p + 8 * i));
-	hash = rotate(lanes[0], 1) + rotate(lanes[1], 7) + rotate(lanes[2], 12) + rotate(lanes[3], 18);
+	hash = rotate(lanes[0], 1) + rotate(lanes[1], 7) + rotate(lanes[2], 12) +
+	       rotate(lanes[3], 18);
 	for (int i = 0; i < 4; i++)
 		hash = (hash ^ round64(0, lanes[i])) * prime1 + prime4;
 	return hash;

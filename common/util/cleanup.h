@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Owned locals that free themselves: what is not taken out by fd_take() or ptr_take() is released at scope exit.
+// Owned locals that free themselves: what is not taken out by fd_take() or ptr_take() is released
+// at scope exit.
 #ifndef COMMON_UTIL_CLEANUP_H
 #define COMMON_UTIL_CLEANUP_H
 
@@ -32,7 +33,8 @@ static inline void cleanup_file(FILE **file)
 	errno = saved;
 }
 
-/* `__cleanup_fd int fd = -1;` closes fd, `__cleanup_free char *text = NULL;` frees text, and so on. */
+/* `__cleanup_fd int fd = -1;` closes fd, `__cleanup_free char *text = NULL;` frees text, and so on.
+ */
 #define __cleanup_fd __attribute__((cleanup(cleanup_fd)))
 #define __cleanup_free __attribute__((cleanup(cleanup_free)))
 #define __cleanup_file __attribute__((cleanup(cleanup_file)))
@@ -47,11 +49,11 @@ static inline int fd_take(int *fd)
 }
 
 /* Give an owned pointer to the caller: its value, with NULL left behind. */
-#define ptr_take(pointer)                              \
-	({                                             \
+#define ptr_take(pointer)                               \
+	({                                              \
 		__typeof__(pointer) taken_ = (pointer); \
-		(pointer) = NULL;                      \
-		taken_;                                \
+		(pointer) = NULL;                       \
+		taken_;                                 \
 	})
 
 #endif

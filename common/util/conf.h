@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Configuration files (libconfig syntax) into C structs by tables, every mistake an error with file:line.
+// Configuration files (libconfig syntax) into C structs by tables, every mistake an error with
+// file:line.
 #ifndef COMMON_UTIL_CONF_H
 #define COMMON_UTIL_CONF_H
 
@@ -17,37 +18,41 @@ enum conf_type {
 };
 
 /*
- * One key of a file or of a group. A table is checked like the file: a default that its own key would refuse is
- * an error. A key without default must stand in the file; a list that does not stand there has no items.
+ * One key of a file or of a group. A default is judged like a value in the file. A key without
+ * default must stand in the file; a list that does not stand there has no items.
  */
 struct conf_key {
 	const char *name;
 	enum conf_type type;
-	size_t offset, size;          /* the field, by CONF_FIELD() */
-	long long min, max;           /* INT: the values allowed, host order; max 0 with min 0: what the field holds.
-				       * STRING: min is the fewest bytes; the field's size limits the most.
-				       * STRINGS, GROUPS: min is the fewest items; the field's size limits the most. */
-	const char *const *words;     /* WORD: the words, NULL at the end */
-	size_t item_size;             /* STRINGS, GROUPS: one item of the field, by CONF_LIST() */
-	size_t count_offset;          /* STRINGS, GROUPS: the size_t that takes the number of items, by CONF_LIST() */
-	const struct conf_key *keys;  /* GROUPS: the keys of one group */
+	size_t offset, size; /* the field, by CONF_FIELD() */
+	long long min,
+		max;              /* INT: the values allowed, both included.
+				   * STRING: min is the fewest bytes, the field holds the most.
+				   * STRINGS, GROUPS: min is the fewest items, the field holds the most. */
+	const char *const *words; /* WORD: the words, NULL at the end */
+	size_t item_size;         /* STRINGS, GROUPS: one item of the field, by CONF_LIST() */
+	size_t count_offset;      /* STRINGS, GROUPS: the size_t that takes the number of items, by
+				     CONF_LIST() */
+	const struct conf_key *keys; /* GROUPS: the keys of one group */
 	size_t n_keys;
-	const char *def;              /* the default as it would stand in the file, strings without quotes;
-				       * NULL: the key is required (not for lists) */
-	const char *unit;             /* for messages: "s", "packets/s"; NULL: none */
-	const char *help;             /* one sentence for messages and documentation */
+	const char *def;  /* the default as in the file but strings without quotes; NULL: required;
+			     not for lists */
+	const char *unit; /* for messages: "s", "packets/s"; NULL: none */
+	const char *help; /* one sentence, for documentation */
 };
 
 /* CONF_FIELD(struct efw_conf, lease_s): the field a key goes to. */
 #define CONF_FIELD(type, field) .offset = offsetof(type, field), .size = sizeof(((type *)0)->field)
-/* CONF_LIST(struct efw_conf, ports, n_ports): the array a list goes to and the size_t for its length. */
-#define CONF_LIST(type, field, count)                                            \
+/* CONF_LIST(struct efw_conf, ports, n_ports): the array a list goes to and the size_t for its
+ * length. */
+#define CONF_LIST(type, field, count)                                        \
 	CONF_FIELD(type, field), .item_size = sizeof(((type *)0)->field[0]), \
-	.count_offset = offsetof(type, count)
+				 .count_offset = offsetof(type, count)
 
 struct conf;
 
-/* What was wrong, ready to print: "efw.conf:12: lease_s: found 0, expected an integer from 1 to 3600 s". */
+/* What was wrong, ready to print: "efw.conf:12: lease_s: found 0, expected an integer from 1 to
+ * 3600 s". */
 struct conf_error {
 	char text[1024];
 };
@@ -59,8 +64,8 @@ struct conf_section {
 	void *out;
 	size_t out_size;
 	/*
-	 * Judges the values as a whole (NULL: nothing more to judge). values is a filled copy of *out, out
-	 * itself is not written yet. Returns 0 or what conf_error_at() returned.
+	 * Judges the values as a whole (NULL: nothing more to judge). values is a filled copy of
+	 * *out, out itself is not written yet. Returns 0 or what conf_error_at() returned.
 	 */
 	int (*check)(const void *values, const struct conf *conf, struct conf_error *error);
 };
@@ -68,18 +73,20 @@ struct conf_section {
 /*
  * Read the file at path into the out of each section, defaults first.
  * An `@include "x"` is looked for in the directory of path.
- * Returns 0; -EINVAL when the file is wrong, -ENOMEM, or the -errno of opening it. error->text says what and
- * where, and no out has changed. Integers beyond 32 bits need the suffix L (libconfig manual, "64-bit Integers"),
- * and one without it is an error here, where libconfig would cut it silently.
+ * Returns 0; -EINVAL when the file is wrong, -ENOMEM, or the -errno of opening it. error->text says
+ * what and where, and no out has changed. Integers beyond 32 bits need the suffix L (libconfig
+ * manual, "64-bit Integers"), and one without it is an error here, where libconfig would cut it
+ * silently.
  */
-int conf_load(const char *path, const struct conf_section *sections, size_t n, struct conf_error *error);
+int conf_load(const char *path, const struct conf_section *sections, size_t n,
+	      struct conf_error *error);
 
 /*
- * For check(): an error at the line of a key, e.g. conf_error_at(conf, error, "ports[0].name", "no interface eth9").
- * The text becomes "file:line: key: message"; a key that is not in the file has the line of the group it would
- * stand in. Always returns -EINVAL.
+ * For check(): an error at the line of a key, e.g. conf_error_at(conf, error, "ports[0].name", "no
+ * interface eth9"). The text becomes "file:line: key: message"; a key that is not in the file has
+ * the line of the group it would stand in. Always returns -EINVAL.
  */
-int conf_error_at(const struct conf *conf, struct conf_error *error, const char *key, const char *format, ...)
-	__attribute__((format(printf, 4, 5)));
+int conf_error_at(const struct conf *conf, struct conf_error *error, const char *key,
+		  const char *format, ...) __attribute__((format(printf, 4, 5)));
 
 #endif

@@ -98,7 +98,8 @@ void json_array_end(struct json *json)
 	json_close(json, false);
 }
 
-/* Length of the UTF-8 sequence at p, 0 if there is none: RFC 3629, section 4. The final NUL stops it in time. */
+/* Length of the UTF-8 sequence at p, 0 if there is none: RFC 3629, section 4. The final NUL stops
+ * it in time. */
 static int utf8_length(const unsigned char *p)
 {
 	unsigned char low = 0x80, high = 0xbf;

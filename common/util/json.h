@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A streaming JSON writer (RFC 8259): what is called is written, in that order, nothing is kept in memory.
+// A streaming JSON writer (RFC 8259): what is called is written, in that order, nothing is kept in
+// memory.
 #ifndef COMMON_UTIL_JSON_H
 #define COMMON_UTIL_JSON_H
 
@@ -8,22 +9,24 @@
 #include <stdio.h>
 
 /*
- * Commas and colons come by themselves. In an object each value follows a json_key(). A call that would break the
- * document (a value without key, an end that does not match, deeper than 64) is refused, and json_end() tells.
+ * Commas and colons come by themselves. In an object each value follows a json_key(). A call that
+ * would break the document (a value without key, an end that does not match, deeper than 64) is
+ * refused, and json_end() tells.
  */
 struct json {
 	FILE *out;
-	unsigned int depth;   /* open objects and arrays */
-	uint64_t objects;     /* bit d: level d is an object */
-	uint64_t used;        /* bit d: level d has an item already */
-	bool key_open;        /* a key waits for its value */
-	bool done;            /* the one top-level value is complete */
+	unsigned int depth; /* open objects and arrays */
+	uint64_t objects;   /* bit d: level d is an object */
+	uint64_t used;      /* bit d: level d has an item already */
+	bool key_open;      /* a key waits for its value */
+	bool done;          /* the one top-level value is complete */
 	bool failed;
 };
 
 void json_begin(struct json *json, FILE *out);
 
-/* End the document with a newline and flush. Returns 0, -EINVAL after a misuse, or -EIO when out failed. */
+/* End the document with a newline and flush. Returns 0, -EINVAL after a misuse, or -EIO when out
+ * failed. */
 int json_end(struct json *json);
 
 void json_object_begin(struct json *json);

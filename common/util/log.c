@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Messages on stderr: level, program name and, under systemd, the priority in front.
+#define _GNU_SOURCE
 #include "common/util/log.h"
 
 #include <errno.h>
@@ -17,10 +18,10 @@ static const struct {
 	const char *word;
 	int priority; /* syslog(3) */
 } log_levels[] = {
-	[LOG_LEVEL_ERROR] = { "error", 3 },
-	[LOG_LEVEL_WARN] = { "warn", 4 },
-	[LOG_LEVEL_INFO] = { "info", 6 },
-	[LOG_LEVEL_DEBUG] = { "debug", 7 },
+	[LOG_LEVEL_ERROR] = {"error",  3},
+	[LOG_LEVEL_WARN] = { "warn",  4},
+	[LOG_LEVEL_INFO] = { "info",  6},
+	[LOG_LEVEL_DEBUG] = { "debug", 7},
 };
 
 void log_set_level(enum log_level level)
@@ -28,7 +29,8 @@ void log_set_level(enum log_level level)
 	log_max_level = level;
 }
 
-/* The variable is inherited by children whose stderr is redirected: it must name this very stream. */
+/* The variable is inherited by children whose stderr is redirected: it must name this very stream.
+ */
 static bool log_is_to_journal(void)
 {
 	const char *stream = getenv("JOURNAL_STREAM");
@@ -62,8 +64,9 @@ static void log_line(enum log_level level, int r, const char *format, va_list ar
 	if (log_is_to_journal())
 		snprintf(line, sizeof(line), "<%d>", log_levels[level].priority);
 	text = strlen(line);
-	length = text + snprintf(line + text, sizeof(line) - text, "%.64s: %s: ",
-				 program_invocation_short_name, log_levels[level].word);
+	length = text + snprintf(line + text, sizeof(line) - text,
+				 "%.64s: %s: ", program_invocation_short_name,
+				 log_levels[level].word);
 	length = log_append(line, length, sizeof(line), format, args);
 	if (r)
 		length += snprintf(line + length, sizeof(line) - length, ": %s", strerror(-r));
@@ -87,14 +90,14 @@ void log_write(enum log_level level, const char *format, va_list args)
 	log_line(level, 0, format, args);
 }
 
-#define LOG_FUNCTION(name, level)                    \
-	void name(const char *format, ...)           \
-	{                                            \
-		va_list args;                        \
-                                                     \
-		va_start(args, format);              \
-		log_line(level, 0, format, args);    \
-		va_end(args);                        \
+#define LOG_FUNCTION(name, level)                 \
+	void name(const char *format, ...)        \
+	{                                         \
+		va_list args;                     \
+                                                  \
+		va_start(args, format);           \
+		log_line(level, 0, format, args); \
+		va_end(args);                     \
 	}
 
 LOG_FUNCTION(log_error, LOG_LEVEL_ERROR)

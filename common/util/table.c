@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Text tables: cells are collected first, since a column is as wide as its widest cell.
+#define _GNU_SOURCE
 #include "common/util/table.h"
 
 #include <errno.h>
@@ -75,8 +76,8 @@ static size_t text_width(const char *text)
 
 static const char *table_text(const struct table *table, size_t row, size_t column)
 {
-	const char *text = row ? table->cells[(row - 1) * table->n_columns + column] :
-				 table->columns[column].title;
+	const char *text = row ? table->cells[(row - 1) * table->n_columns + column]
+			       : table->columns[column].title;
 
 	return *text ? text : "-";
 }

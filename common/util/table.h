@@ -21,13 +21,15 @@ struct table;
 /* A new table without rows; columns must live as long as the table. NULL without memory. */
 struct table *table_new(const struct table_column *columns, size_t n);
 
-/* The next cell, row by row from the left: a row is full after n cells. Cells are held until table_free(). */
+/* The next cell, row by row from the left: a row is full after n cells. Cells are held until
+ * table_free(). */
 void table_cell(struct table *table, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /*
- * Print the titles and the rows: columns two spaces apart and as wide as their widest cell, no spaces at the ends
- * of lines, an empty cell as "-". Returns 0, -ENOMEM when a cell was lost for lack of memory, -EINVAL when the
- * last row is not full (nothing is printed then), -EIO when out failed.
+ * Print the titles and the rows: columns two spaces apart and as wide as their widest cell, no
+ * spaces at the ends of lines, an empty cell as "-". Returns 0, -ENOMEM when a cell was lost for
+ * lack of memory, -EINVAL when the last row is not full (nothing is printed then), -EIO when out
+ * failed.
  */
 int table_print(const struct table *table, FILE *out);
 

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Connections: the maps of efw and how its programs find a record's other direction. */
+#ifndef EVNF_EFW_CONNS_BPF_H
+#define EVNF_EFW_CONNS_BPF_H
+
+#include "efw/efw.h"
+#include "fastpath/maps.bpf.h"
+
+/* Installed and deleted by the slow path; deleted by the fast path on TCP SYN, FIN and RST. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct flow4_key);
+	__type(value, struct conn4);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} conns4 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct flow6_key);
+	__type(value, struct conn6);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} conns6 SEC(".maps");
+
+static __always_inline void flow4_reverse(const struct flow4_key *key, struct flow4_key *reverse)
+{
+	reverse->src_ip = key->dst_ip;
+	reverse->dst_ip = key->src_ip;
+	reverse->src_port = key->dst_port;
+	reverse->dst_port = key->src_port;
+	reverse->proto = key->proto;
+	flow_set_context(reverse->context, 0);
+}
+
+static __always_inline void flow6_reverse(const struct flow6_key *key, struct flow6_key *reverse)
+{
+	__builtin_memcpy(reverse->src_ip, key->dst_ip, 16);
+	__builtin_memcpy(reverse->dst_ip, key->src_ip, 16);
+	reverse->src_port = key->dst_port;
+	reverse->dst_port = key->src_port;
+	reverse->proto = key->proto;
+	flow_set_context(reverse->context, 0);
+}
+
+#endif

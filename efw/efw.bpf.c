@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// efw's hop: lets accepted connections pass the kernel by; everything else is the kernel's.
+#include "efw/conns.bpf.h"
+#include "fastpath/walk.bpf.h"
+
+/* Untagged frames of a port have the port's context; the ids are known by interface. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, PORTS_MAX);
+	__type(key, __u32); /* ifindex */
+	__type(value, __u32);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} port_contexts SEC(".maps");
+
+static __always_inline __u32 context_of(__u32 ifindex)
+{
+	__u32 *context = bpf_map_lookup_elem(&port_contexts, &ifindex);
+
+	return context ? *context : 0;
+}
+
+/* Bumps the flow's epoch, then deletes its entry: an install under way is undone. */
+static __always_inline void flow4_forget(struct flow4_key *key, __u32 in_ifindex)
+{
+	__u32 bucket = flow4_bucket(key);
+	__u32 *epoch = bpf_map_lookup_elem(&epochs, &bucket);
+
+	if (epoch)
+		__sync_fetch_and_add(epoch, 1);
+	flow_set_context(key->context, context_of(in_ifindex));
+	bpf_map_delete_elem(&flows4, key);
+	flow_set_context(key->context, 0);
+}
+
+static __always_inline void flow6_forget(struct flow6_key *key, __u32 in_ifindex)
+{
+	__u32 bucket = flow6_bucket(key);
+	__u32 *epoch = bpf_map_lookup_elem(&epochs, &bucket);
+
+	if (epoch)
+		__sync_fetch_and_add(epoch, 1);
+	flow_set_context(key->context, context_of(in_ifindex));
+	bpf_map_delete_elem(&flows6, key);
+	flow_set_context(key->context, 0);
+}
+
+/* A connection begins or ends: both directions go back to the kernel, records first. The slow
+ * path knows from conntrack when there is one to offload again. */
+static __always_inline void conn4_forget(struct flow4_key *key)
+{
+	struct conn4 *conn = bpf_map_lookup_elem(&conns4, key), *other;
+	__u32 in_ifindex, other_in_ifindex = 0;
+	struct flow4_key reverse;
+
+	if (!conn)
+		return;
+	flow4_reverse(&conn->to, &reverse);
+	in_ifindex = conn->head.in_ifindex;
+	other = bpf_map_lookup_elem(&conns4, &reverse);
+	if (other)
+		other_in_ifindex = other->head.in_ifindex;
+	bpf_map_delete_elem(&conns4, key);
+	bpf_map_delete_elem(&conns4, &reverse);
+	flow4_forget(key, in_ifindex);
+	flow4_forget(&reverse, other_in_ifindex);
+}
+
+static __always_inline void conn6_forget(struct flow6_key *key)
+{
+	struct conn6 *conn = bpf_map_lookup_elem(&conns6, key), *other;
+	__u32 in_ifindex, other_in_ifindex = 0;
+	struct flow6_key reverse;
+
+	if (!conn)
+		return;
+	flow6_reverse(&conn->to, &reverse);
+	in_ifindex = conn->head.in_ifindex;
+	other = bpf_map_lookup_elem(&conns6, &reverse);
+	if (other)
+		other_in_ifindex = other->head.in_ifindex;
+	bpf_map_delete_elem(&conns6, key);
+	bpf_map_delete_elem(&conns6, &reverse);
+	flow6_forget(key, in_ifindex);
+	flow6_forget(&reverse, other_in_ifindex);
+}
+
+/* Packets no connection can be offloaded by, whatever netfilter says. */
+static __always_inline enum reason packet_refuse(const struct packet *packet)
+{
+	if (packet->odd != REASON_NONE)
+		return REASON_ODD;
+	if (!packet->family)
+		return REASON_NOT_IP;
+	if (packet->tags)
+		return REASON_TAGGED;
+	if (packet->flags & PACKET_FRAGMENT)
+		return REASON_FRAGMENT;
+	if (!(packet->flags & PACKET_PORTS))
+		return REASON_OTHER_PROTOCOL;
+	if (packet->flags & PACKET_OPTIONS)
+		return REASON_ODD;
+	return REASON_NONE;
+}
+
+static __always_inline __u32 offload_bit(const struct packet *packet)
+{
+	if (packet->family == AF_INET)
+		return packet->proto == IPPROTO_TCP ? OFFLOAD_TCP4 : OFFLOAD_UDP4;
+	return packet->proto == IPPROTO_TCP ? OFFLOAD_TCP6 : OFFLOAD_UDP6;
+}
+
+/* The kernel itself must have let this direction through, on these ports, under this generation. */
+static __always_inline enum reason conn_judge(struct conn_head *conn, struct walk *walk)
+{
+	conn->last_seen = chain.tick;
+	if (conn->accepted_generation != walk->generation || conn->in_ifindex != walk->in_ifindex)
+		return REASON_UNPROVEN;
+	walk->out_ifindex = conn->out_ifindex;
+	return REASON_NONE;
+}
+
+static __always_inline enum reason conn4_judge(struct walk *walk)
+{
+	struct conn4 *conn = bpf_map_lookup_elem(&conns4, &walk->packet.key4);
+
+	if (!conn)
+		return REASON_NEW_FLOW;
+	walk->to4 = conn->to;
+	return conn_judge(&conn->head, walk);
+}
+
+static __always_inline enum reason conn6_judge(struct walk *walk)
+{
+	struct conn6 *conn = bpf_map_lookup_elem(&conns6, &walk->packet.key6);
+
+	if (!conn)
+		return REASON_NEW_FLOW;
+	walk->to6 = conn->to;
+	return conn_judge(&conn->head, walk);
+}
+
+SEC("xdp.frags")
+int evnf_efw(struct xdp_md *ctx)
+{
+	struct walk *walk = walk_here();
+	enum reason reason;
+
+	if (!walk)
+		return XDP_PASS;
+	if (walk->packet.flags & PACKET_CONTROL) {
+		if (walk->packet.family == AF_INET)
+			conn4_forget(&walk->packet.key4);
+		else
+			conn6_forget(&walk->packet.key6);
+	}
+	reason = packet_refuse(&walk->packet);
+	if (reason == REASON_NONE && walk->packet.flags & PACKET_CONTROL)
+		reason = REASON_TCP_CONTROL;
+	if (reason == REASON_NONE && !(chain.offload & offload_bit(&walk->packet)))
+		reason = REASON_NOT_OFFLOADED;
+	if (reason == REASON_NONE)
+		reason = walk->packet.family == AF_INET ? conn4_judge(walk) : conn6_judge(walk);
+	if (reason != REASON_NONE)
+		return walk_leave(walk, reason, XDP_PASS);
+	return walk_next(ctx, walk);
+}
+
+char _license[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Count: the one door out of a program; it counts why. */
+#ifndef EVNF_FASTPATH_COUNT_BPF_H
+#define EVNF_FASTPATH_COUNT_BPF_H
+
+#include "fastpath/maps.bpf.h"
+
+/* Counts one frame of `bytes` that entered by `port` and leaves this program for `reason`.
+ * Returns `verdict`, so that every exit reads `return count(…, XDP_PASS)`. */
+static __always_inline int count(__u32 port, enum reason reason, __u32 bytes, int verdict)
+{
+	struct port_counters *counters = bpf_map_lookup_elem(&port_counters, &port);
+
+	if (counters) { /* always: the array holds every port */
+		counters->packets[reason]++;
+		counters->bytes[reason] += bytes;
+	}
+	return verdict;
+}
+
+#endif

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// Entry: parse once, look the flow up once, and leave; a miss starts the walk. One per port.
+#include "fastpath/action.bpf.h"
+#include "fastpath/entry.h"
+#include "fastpath/walk.bpf.h"
+
+const volatile struct entry_config config;
+
+/* True when an entry made under `generation` still stands, and fits this frame. */
+static __always_inline int flow_usable(const struct flow_head *flow, const struct packet *packet,
+				       const struct ethhdr *eth)
+{
+	if (flow->generation != chain.generation || packet->l3_bytes > flow->mtu)
+		return 0;
+	if (flow->actions & FLOW_ROUTE)
+		return packet->ttl > 1;
+	return !(flow->actions & FLOW_DST_MAC) || mac_same(flow->dst_mac, eth->h_dest);
+}
+
+static __always_inline void flow_touch(struct flow_head *flow, __u32 bytes)
+{
+	__u32 tick = chain.tick;
+
+	if (flow->last_seen != tick)
+		flow->last_seen = tick;
+	__sync_fetch_and_add(&flow->packets, 1);
+	__sync_fetch_and_add(&flow->bytes, bytes);
+}
+
+static __always_inline int flow_leave(int port, __u32 bytes)
+{
+	return count(config.port, REASON_HIT, bytes, bpf_redirect_map(&tx_ports, port, 0));
+}
+
+/* A router takes only untagged frames sent to its own MAC address; others are judged on the walk.
+ */
+static __always_inline int frame_is_routable(const struct packet *packet, const struct ethhdr *eth)
+{
+	const __u32 *high = (const void *)eth->h_dest;
+	const __u16 *low = (const void *)(eth->h_dest + 4);
+
+	if (!config.router)
+		return 1;
+	return !packet->tags && *high == config.mac_high && *low == config.mac_low;
+}
+
+/* The id of a tagged frame's context; 0: it has none yet, and the slow path was asked. */
+static __always_inline __u32 context_find(const struct packet *packet)
+{
+	struct context_key key = { config.port, packet->outer_vid, packet->inner_vid, 0 };
+	struct event event = { .type = EVENT_CONTEXT, .context = key };
+	__u32 *id;
+
+	if (!key.outer_vid && !key.inner_vid)
+		return config.context;
+	id = bpf_map_lookup_elem(&contexts, &key);
+	if (id)
+		return *id;
+	event_send(&event);
+	return 0;
+}
+
+/* Fills the record and hands the frame to the first function. */
+static __always_inline int walk_start(struct xdp_md *ctx, const struct packet *packet,
+				      __u32 context, __u32 bytes, int whole)
+{
+	struct walk *walk = walk_here();
+	__u32 *epoch;
+
+	if (!walk)
+		return count(config.port, REASON_INTERNAL, bytes, XDP_DROP);
+	walk->generation = chain.generation;
+	walk->packet = *packet;
+	if (packet->family == AF_INET) {
+		walk->to4 = packet->key4;
+		walk->key4 = packet->key4;
+		flow_set_context(walk->key4.context, context);
+		walk->bucket = flow4_bucket(&packet->key4);
+	} else {
+		walk->to6 = packet->key6;
+		walk->key6 = packet->key6;
+		flow_set_context(walk->key6.context, context);
+		walk->bucket = flow6_bucket(&packet->key6);
+	}
+	epoch = bpf_map_lookup_elem(&epochs, &walk->bucket);
+	walk->epoch = epoch ? *(volatile __u32 *)epoch : 0;
+	walk->bytes = bytes;
+	walk->port = config.port;
+	walk->in_ifindex = config.ifindex;
+	walk->out_ifindex = 0;
+	walk->next_hop = 0;
+	walk->bank = chain.bank;
+	walk->flags = (context ? 0 : WALK_NOT_FINAL) | (whole ? 0 : WALK_SEVERAL_BUFFERS);
+	walk->slots = 0;
+	walk->hop = -1;
+	return walk_next(ctx, walk);
+}
+
+SEC("xdp.frags")
+int evnf_entry(struct xdp_md *ctx)
+{
+	struct packet packet = {};
+	struct headers h;
+	__u32 context, bytes = ctx->data_end - ctx->data;
+	int port, whole = 1;
+
+	if (packet_parse(ctx, &packet, &h))
+		return count(config.port, REASON_MALFORMED, bytes, XDP_DROP);
+	if (h.l3 + packet.l3_bytes > h.end) {
+		bytes = bpf_xdp_get_buff_len(ctx);
+		whole = config.multi_buffer;
+	}
+	context = packet.tags ? context_find(&packet) : config.context;
+	if ((packet.flags & (PACKET_PORTS | PACKET_CONTROL)) != PACKET_PORTS || !context ||
+	    !whole || packet.odd != REASON_NONE || !frame_is_routable(&packet, h.eth))
+		return walk_start(ctx, &packet, context, bytes, whole);
+
+	if (packet.family == AF_INET) {
+		struct flow4_key key = packet.key4;
+		struct flow4 *flow;
+
+		flow_set_context(key.context, context);
+		flow = bpf_map_lookup_elem(&flows4, &key);
+		if (flow && flow_usable(&flow->head, &packet, h.eth) &&
+		    (port = next_hop_take(&h, &flow->head)) >= 0 &&
+		    !flow4_rewrite(&h, packet.proto, flow)) {
+			flow_touch(&flow->head, bytes);
+			return flow_leave(port, bytes);
+		}
+	} else {
+		struct flow6_key key = packet.key6;
+		struct flow6 *flow;
+
+		flow_set_context(key.context, context);
+		flow = bpf_map_lookup_elem(&flows6, &key);
+		if (flow && flow_usable(&flow->head, &packet, h.eth) &&
+		    (port = next_hop_take(&h, &flow->head)) >= 0 &&
+		    !flow6_rewrite(&h, packet.proto, flow)) {
+			flow_touch(&flow->head, bytes);
+			return flow_leave(port, bytes);
+		}
+	}
+	return walk_start(ctx, &packet, context, bytes, whole);
+}
+
+char _license[] SEC("license") = "Dual BSD/GPL";
