@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Owned locals that free themselves: what is not taken out by fd_take() or ptr_take() is released
-// at scope exit.
+// Owned locals that release themselves at scope exit, unless fd_take() or ptr_take() took them.
 #ifndef COMMON_UTIL_CLEANUP_H
 #define COMMON_UTIL_CLEANUP_H
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Configuration files (libconfig syntax) into C structs by tables, every mistake an error with
-// file:line.
+// Configuration files (libconfig syntax) into C structs by tables, mistakes told by file:line.
 #ifndef COMMON_UTIL_CONF_H
 #define COMMON_UTIL_CONF_H
 
@@ -25,34 +24,30 @@ struct conf_key {
 	const char *name;
 	enum conf_type type;
 	size_t offset, size; /* the field, by CONF_FIELD() */
-	long long min,
-		max;              /* INT: the values allowed, both included.
-				   * STRING: min is the fewest bytes, the field holds the most.
-				   * STRINGS, GROUPS: min is the fewest items, the field holds the most. */
-	const char *const *words; /* WORD: the words, NULL at the end */
-	size_t item_size;         /* STRINGS, GROUPS: one item of the field, by CONF_LIST() */
-	size_t count_offset;      /* STRINGS, GROUPS: the size_t that takes the number of items, by
-				     CONF_LIST() */
-	const struct conf_key *keys; /* GROUPS: the keys of one group */
+	/*
+	 * INT: the values allowed, both included. STRING: min is the fewest bytes, the field holds
+	 * the most. STRINGS, GROUPS: min is the fewest items, the field holds the most.
+	 */
+	long long min, max;
+	const char *const *words;       /* WORD: the words, NULL at the end */
+	size_t item_size, count_offset; /* STRINGS, GROUPS: the list, by CONF_LIST() */
+	const struct conf_key *keys;    /* GROUPS: the keys of one group */
 	size_t n_keys;
-	const char *def;  /* the default as in the file but strings without quotes; NULL: required;
-			     not for lists */
+	const char *def; /* as in the file, strings without quotes; NULL: required; not for lists */
 	const char *unit; /* for messages: "s", "packets/s"; NULL: none */
 	const char *help; /* one sentence, for documentation */
 };
 
 /* CONF_FIELD(struct efw_conf, lease_s): the field a key goes to. */
 #define CONF_FIELD(type, field) .offset = offsetof(type, field), .size = sizeof(((type *)0)->field)
-/* CONF_LIST(struct efw_conf, ports, n_ports): the array a list goes to and the size_t for its
- * length. */
+/* CONF_LIST(struct efw_conf, ports, n_ports): the array of a list and the size_t for its length. */
 #define CONF_LIST(type, field, count)                                        \
 	CONF_FIELD(type, field), .item_size = sizeof(((type *)0)->field[0]), \
 				 .count_offset = offsetof(type, count)
 
 struct conf;
 
-/* What was wrong, ready to print: "efw.conf:12: lease_s: found 0, expected an integer from 1 to
- * 3600 s". */
+/* Ready to print: "efw.conf:12: lease_s: found 0, expected an integer from 1 to 3600 s". */
 struct conf_error {
 	char text[1024];
 };
@@ -71,12 +66,11 @@ struct conf_section {
 };
 
 /*
- * Read the file at path into the out of each section, defaults first.
- * An `@include "x"` is looked for in the directory of path.
- * Returns 0; -EINVAL when the file is wrong, -ENOMEM, or the -errno of opening it. error->text says
- * what and where, and no out has changed. Integers beyond 32 bits need the suffix L (libconfig
- * manual, "64-bit Integers"), and one without it is an error here, where libconfig would cut it
- * silently.
+ * Read the file at path into the out of each section, defaults first. A relative `@include "x"`
+ * starts at the directory of the file it stands in. An integer beyond 32 bits needs the suffix L
+ * (libconfig manual, "64-bit Integers"); without it libconfig would cut it silently, here it is an
+ * error. Returns 0; -EINVAL when the file is wrong, -ENOMEM, or the -errno of reading it: then
+ * error->text says what and where, and no out has changed.
  */
 int conf_load(const char *path, const struct conf_section *sections, size_t n,
 	      struct conf_error *error);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A streaming JSON writer (RFC 8259): what is called is written, in that order, nothing is kept in
-// memory.
+// A streaming JSON writer (RFC 8259): writes what is called, in that order, and keeps nothing.
 #ifndef COMMON_UTIL_JSON_H
 #define COMMON_UTIL_JSON_H
 
