@@ -18,7 +18,7 @@ struct ct_tuple {
 		__be32 ip6[4];
 	} src, dst;
 	__be16 src_port, dst_port;
-	uint8_t proto;	/* IPPROTO_TCP or IPPROTO_UDP */
+	uint8_t proto;  /* IPPROTO_TCP or IPPROTO_UDP */
 	uint8_t family; /* AF_INET or AF_INET6 */
 	uint8_t pad[2];
 };
@@ -27,12 +27,12 @@ _Static_assert(sizeof(struct ct_tuple) == 40, "ct_tuple is compared byte by byte
 /* A connection as one ctnetlink message tells it. An event tells less than a dump: see has_*. */
 struct ct_flow {
 	struct ct_tuple orig, reply;
-	uint32_t id;	    /* CTA_ID: a hash of the kernel's object, the same for its whole life */
+	uint32_t id;        /* CTA_ID: a hash of the kernel's object, the same for its whole life */
 	uint32_t status;    /* IPS_* of linux/netfilter/nf_conntrack_common.h */
 	uint32_t timeout_s; /* until it expires; rounded down, so up to 1 s below what was set */
 	uint32_t mark;
-	uint16_t zone;	   /* of either direction; 0: none */
-	uint8_t tcp_state; /* TCP_CONNTRACK_*; valid when has_tcp_state */
+	uint16_t zone;                           /* of either direction; 0: none */
+	uint8_t tcp_state;                       /* TCP_CONNTRACK_*; valid when has_tcp_state */
 	uint8_t tcp_flags_orig, tcp_flags_reply; /* IP_CT_TCP_FLAG_*; valid when has_tcp_state */
 	bool has_tcp_state; /* every dump; an event only when the state has just changed */
 	bool has_timeout;   /* not in CT_DESTROY */
@@ -63,8 +63,9 @@ typedef void (*ct_refused_fn)(void *arg, unsigned index, int error);
 
 struct ct;
 
-/* Opens the sockets (events, dumps, requests) in the network namespace of the caller. receive_bytes:
- * the receive buffer of the event socket. Returns 0, -EPERM without CAP_NET_ADMIN, or -errno. */
+/* Opens the sockets (events, dumps, requests) in the network namespace of the caller.
+ * receive_bytes: the receive buffer of the event socket. Returns 0, -EPERM without CAP_NET_ADMIN,
+ * or -errno. */
 int ct_open(size_t receive_bytes, struct ct **out);
 void ct_close(struct ct *ct); /* NULL is fine */
 
@@ -111,7 +112,8 @@ int ct_refresh(struct ct *ct, const struct ct_refresh *flows, unsigned count, ct
 const char *ct_refusal(const struct ct_flow *flow);
 extern const char ct_tcp_unknown[];
 
-/* The timeouts configured in the caller's network namespace, seconds; policies (cttimeout) apart. */
+/* The timeouts configured in the caller's network namespace, seconds; policies (cttimeout) apart.
+ */
 struct ct_timeouts {
 	uint32_t tcp_established_s, udp_s, udp_stream_s;
 };

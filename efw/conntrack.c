@@ -1,0 +1,420 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Conntrack: the ctnetlink sockets of the firewall: events, dumps, queries and refreshes.
+#define _GNU_SOURCE
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <libmnl/libmnl.h>
+#include <linux/filter.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+
+#include "efw/conntrack.h"
+#include "efw/conntrack_message.h"
+
+#define EVENT_BATCH 32            /* events per system call */
+#define EVENT_BYTES 2048          /* the kernel's largest event is below 1 KiB */
+#define DUMP_BYTES (32u << 10)    /* the largest datagram the kernel writes for a dump */
+#define REQUEST_BYTES (64u << 10) /* requests per system call */
+#define REFUSAL_BYTES (2u << 20)  /* room for a batch of refusals, 1 KiB of kernel memory each */
+
+struct ct {
+	struct mnl_socket *events, *requests;
+	struct mnl_socket *dump; /* NULL: none under way */
+	bool dump_interrupted;
+	unsigned told_count; /* ids of the flows told by events since the last step of the dump */
+	uint32_t told[CT_EVENTS_PER_STEP];
+	struct mmsghdr messages[EVENT_BATCH];
+	struct iovec vectors[EVENT_BATCH];
+	/* netlink headers want 4-byte alignment */
+	uint8_t event_bytes[EVENT_BATCH][EVENT_BYTES] __attribute__((aligned(8)));
+	uint8_t dump_bytes[DUMP_BYTES] __attribute__((aligned(8)));
+	uint8_t request_bytes[REQUEST_BYTES] __attribute__((aligned(8)));
+};
+
+/* ---- Opening. ---- */
+
+/* A buffer beyond net.core.rmem_max is for CAP_NET_ADMIN; without it the kernel caps it. */
+static int receive_buffer_set(const struct mnl_socket *socket, size_t bytes)
+{
+	const int value = bytes > INT32_MAX ? INT32_MAX : (int)bytes;
+	const int fd = mnl_socket_get_fd(socket);
+
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &value, sizeof(value)) == 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &value, sizeof(value)) == 0)
+		return 0;
+	return -errno;
+}
+
+static int socket_open(size_t receive_bytes, struct mnl_socket **out)
+{
+	struct mnl_socket *socket = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
+	int error;
+
+	if (!socket)
+		return -errno;
+	if (mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) < 0) {
+		error = -errno;
+	} else {
+		error = receive_bytes ? receive_buffer_set(socket, receive_bytes) : 0;
+		if (!error) {
+			*out = socket;
+			return 0;
+		}
+	}
+	mnl_socket_close(socket);
+	return error;
+}
+
+/* Offsets into an event, from its netlink header on. */
+#define PORTID_AT offsetof(struct nlmsghdr, nlmsg_pid)
+#define ATTRS_AT (MNL_NLMSG_HDRLEN + MNL_ALIGN(sizeof(struct nfgenmsg)))
+#define ATTR_FIND(type) /* A: from where; then A: its offset, 0: none */ \
+	BPF_STMT(BPF_LDX | BPF_IMM, (type)),                             \
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, SKF_AD_OFF + SKF_AD_NLATTR)
+#define ATTR_FIND_NESTED(type) /* A: offset of the nest */ \
+	BPF_STMT(BPF_LDX | BPF_IMM, (type)),               \
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, SKF_AD_OFF + SKF_AD_NLATTR_NEST)
+#define PAYLOAD_LOAD(size) /* A: offset of the attribute */ \
+	BPF_STMT(BPF_MISC | BPF_TAX, 0), BPF_STMT(BPF_LD | (size) | BPF_IND, MNL_ATTR_HDRLEN)
+
+/* Drops, before they take room in the queue, events of no interest: what portid (our own refreshes)
+ * caused, flows without a reply, TCP not assured. So a flood of SYNs does not fill the queue when
+ * it times out. What it does not understand it lets through. */
+static int filter_attach(const struct mnl_socket *events, uint32_t portid)
+{
+	enum { ACCEPT = 23, DROP = 24 };
+#define JUMP(at, op, value, yes, no) \
+	BPF_JUMP(BPF_JMP | (op) | BPF_K, value, (yes) - (at + 1), (no) - (at + 1))
+	struct sock_filter program[] = {
+		[0] = BPF_STMT(BPF_LD | BPF_W | BPF_ABS, PORTID_AT),
+		[1] = JUMP(1, BPF_JEQ, htonl(portid), DROP, 2),
+		[2] = BPF_STMT(BPF_LD | BPF_IMM, ATTRS_AT),
+		[3] = ATTR_FIND(CTA_STATUS),
+		[5] = JUMP(5, BPF_JEQ, 0, ACCEPT, 6),
+		[6] = PAYLOAD_LOAD(BPF_W),
+		[8] = JUMP(8, BPF_JSET, IPS_SEEN_REPLY, 9, DROP),
+		[9] = JUMP(9, BPF_JSET, IPS_ASSURED, ACCEPT, 10),
+		[10] = BPF_STMT(BPF_LD | BPF_IMM, ATTRS_AT),
+		[11] = ATTR_FIND(CTA_TUPLE_ORIG),
+		[13] = JUMP(13, BPF_JEQ, 0, ACCEPT, 14),
+		[14] = ATTR_FIND_NESTED(CTA_TUPLE_PROTO),
+		[16] = JUMP(16, BPF_JEQ, 0, ACCEPT, 17),
+		[17] = ATTR_FIND_NESTED(CTA_PROTO_NUM),
+		[19] = JUMP(19, BPF_JEQ, 0, ACCEPT, 20),
+		[20] = PAYLOAD_LOAD(BPF_B),
+		[22] = JUMP(22, BPF_JEQ, IPPROTO_UDP, ACCEPT, DROP),
+		[ACCEPT] = BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+		[DROP] = BPF_STMT(BPF_RET | BPF_K, 0),
+	};
+#undef JUMP
+	const struct sock_fprog filter = { sizeof(program) / sizeof(*program), program };
+
+	if (setsockopt(mnl_socket_get_fd(events), SOL_SOCKET, SO_ATTACH_FILTER, &filter,
+		       sizeof(filter)) < 0)
+		return -errno;
+	return 0;
+}
+
+static int groups_join(const struct mnl_socket *events)
+{
+	/* Not NFNLGRP_CONNTRACK_NEW: the kernel then does not even write those events. */
+	static const int groups[] = { NFNLGRP_CONNTRACK_UPDATE, NFNLGRP_CONNTRACK_DESTROY };
+
+	for (size_t i = 0; i < sizeof(groups) / sizeof(*groups); i++) {
+		if (setsockopt(mnl_socket_get_fd(events), SOL_NETLINK, NETLINK_ADD_MEMBERSHIP,
+			       &groups[i], sizeof(groups[i])) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+static int requests_open(struct mnl_socket **out)
+{
+	const int on = 1;
+	const int error = socket_open(REFUSAL_BYTES, out);
+
+	if (error)
+		return error;
+	/* Only shortens the refusals, so a kernel without it is fine. */
+	(void)setsockopt(mnl_socket_get_fd(*out), SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on));
+	return 0;
+}
+
+static void event_batch_init(struct ct *ct)
+{
+	for (size_t i = 0; i < EVENT_BATCH; i++) {
+		ct->vectors[i].iov_base = ct->event_bytes[i];
+		ct->vectors[i].iov_len = EVENT_BYTES;
+		ct->messages[i].msg_hdr.msg_iov = &ct->vectors[i];
+		ct->messages[i].msg_hdr.msg_iovlen = 1;
+	}
+}
+
+static int sockets_open(struct ct *ct, size_t receive_bytes)
+{
+	int error = requests_open(&ct->requests);
+
+	if (!error)
+		error = socket_open(receive_bytes, &ct->events);
+	if (!error)
+		error = filter_attach(ct->events, mnl_socket_get_portid(ct->requests));
+	return error ? error : groups_join(ct->events);
+}
+
+int ct_open(size_t receive_bytes, struct ct **out)
+{
+	struct ct *ct = calloc(1, sizeof(*ct));
+	int error;
+
+	if (!ct)
+		return -ENOMEM;
+	event_batch_init(ct);
+	error = sockets_open(ct, receive_bytes);
+	if (error) {
+		ct_close(ct);
+		return error;
+	}
+	*out = ct;
+	return 0;
+}
+
+static void dump_close(struct ct *ct)
+{
+	if (ct->dump)
+		mnl_socket_close(ct->dump);
+	ct->dump = NULL;
+}
+
+void ct_close(struct ct *ct)
+{
+	if (!ct)
+		return;
+	dump_close(ct);
+	if (ct->events)
+		mnl_socket_close(ct->events);
+	if (ct->requests)
+		mnl_socket_close(ct->requests);
+	free(ct);
+}
+
+int ct_event_fd(const struct ct *ct)
+{
+	return mnl_socket_get_fd(ct->events);
+}
+
+/* ---- Events. ---- */
+
+/* One above the limit means: too many, and is not counted further. */
+static void told_add(struct ct *ct, uint32_t id)
+{
+	if (ct->told_count < CT_EVENTS_PER_STEP)
+		ct->told[ct->told_count++] = id;
+	else
+		ct->told_count = CT_EVENTS_PER_STEP + 1;
+}
+
+static bool told_has(const struct ct *ct, uint32_t id)
+{
+	for (unsigned i = 0; i < ct->told_count; i++) {
+		if (ct->told[i] == id)
+			return true;
+	}
+	return false;
+}
+
+static void events_read(struct ct *ct, const void *bytes, size_t length, ct_flow_fn fn, void *arg)
+{
+	const struct nlmsghdr *message = bytes;
+	int left = (int)length;
+	struct ct_flow flow;
+
+	for (; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
+		if (!ct_flow_read(message, &flow))
+			continue;
+		if (ct->dump)
+			told_add(ct, flow.id);
+		fn(arg,
+		   NFNL_MSG_TYPE(message->nlmsg_type) == IPCTNL_MSG_CT_DELETE ? CT_DESTROY
+									      : CT_UPDATE,
+		   &flow);
+	}
+}
+
+int ct_receive(struct ct *ct, unsigned budget, ct_flow_fn fn, void *arg)
+{
+	while (budget) {
+		const unsigned wanted = budget < EVENT_BATCH ? budget : EVENT_BATCH;
+		const int count =
+			recvmmsg(ct_event_fd(ct), ct->messages, wanted, MSG_DONTWAIT, NULL);
+
+		if (count < 0)
+			return errno == EAGAIN ? 0 : -errno;
+		for (int i = 0; i < count; i++) {
+			if (ct->messages[i].msg_hdr.msg_flags & MSG_TRUNC)
+				return -ENOBUFS;
+			events_read(ct, ct->event_bytes[i], ct->messages[i].msg_len, fn, arg);
+		}
+		if ((unsigned)count < wanted)
+			return 0;
+		budget -= count;
+	}
+	return 1;
+}
+
+/* ---- Dumps. ---- */
+
+int ct_dump_start(struct ct *ct, int family)
+{
+	uint8_t request[CT_MESSAGE_MAX] __attribute__((aligned(8)));
+	const size_t length = ct_dump_write(request, (uint8_t)family);
+	int error;
+
+	dump_close(ct);
+	error = socket_open(0, &ct->dump);
+	if (error)
+		return error;
+	ct->dump_interrupted = false;
+	ct->told_count = 0;
+	if (mnl_socket_sendto(ct->dump, request, length) < 0) {
+		error = -errno;
+		dump_close(ct);
+	}
+	return error;
+}
+
+/* The status that NLMSG_DONE and NLMSG_ERROR begin with: 0 or -errno. */
+static int status_read(const struct nlmsghdr *message)
+{
+	int status;
+
+	if (mnl_nlmsg_get_payload_len(message) < sizeof(status))
+		return -EBADMSG;
+	memcpy(&status, mnl_nlmsg_get_payload(message), sizeof(status));
+	return status;
+}
+
+/* Returns 1: more datagrams follow; 0: the dump is complete; or -errno. */
+static int dump_read(struct ct *ct, size_t length, ct_flow_fn fn, void *arg)
+{
+	const struct nlmsghdr *message = (const void *)ct->dump_bytes;
+	int left = (int)length;
+	struct ct_flow flow;
+
+	for (; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
+		if (message->nlmsg_flags & NLM_F_DUMP_INTR)
+			ct->dump_interrupted = true;
+		if (message->nlmsg_type == NLMSG_DONE && ct->dump_interrupted)
+			return -EINTR;
+		if (message->nlmsg_type == NLMSG_DONE || message->nlmsg_type == NLMSG_ERROR)
+			return status_read(message);
+		if (ct_flow_read(message, &flow) && !told_has(ct, flow.id))
+			fn(arg, CT_DUMPED, &flow);
+	}
+	return 1;
+}
+
+static int dump_receive(struct ct *ct, ct_flow_fn fn, void *arg)
+{
+	ssize_t length;
+
+	if (ct->told_count > CT_EVENTS_PER_STEP)
+		return -EOVERFLOW;
+	/* The kernel has the datagram ready, and writes the next one in this call. */
+	length = recv(mnl_socket_get_fd(ct->dump), ct->dump_bytes, DUMP_BYTES,
+		      MSG_DONTWAIT | MSG_TRUNC);
+	if (length < 0)
+		return -errno;
+	if (length > (ssize_t)DUMP_BYTES)
+		return -EMSGSIZE;
+	return dump_read(ct, (size_t)length, fn, arg);
+}
+
+int ct_dump_step(struct ct *ct, unsigned budget, ct_flow_fn fn, void *arg)
+{
+	int result = ct->dump ? 1 : -EINVAL;
+
+	for (unsigned i = 0; i < budget && result == 1; i++) {
+		result = dump_receive(ct, fn, arg);
+		ct->told_count = 0; /* what the kernel writes from here on is newer */
+	}
+	if (result != 1)
+		dump_close(ct);
+	return result;
+}
+
+/* ---- Requests. ---- */
+
+/* Reads the next datagram on the request socket. Returns its length, 0: none, or -errno. */
+static ssize_t reply_receive(struct ct *ct)
+{
+	const ssize_t length = recv(mnl_socket_get_fd(ct->requests), ct->request_bytes,
+				    REQUEST_BYTES, MSG_DONTWAIT);
+
+	if (length < 0)
+		return errno == EAGAIN ? 0 : -errno;
+	return length;
+}
+
+/* The kernel answered within the send: what is not there now was no refusal. */
+static int refusals_read(struct ct *ct, unsigned count, ct_refused_fn refused, void *arg)
+{
+	ssize_t length;
+
+	while ((length = reply_receive(ct)) > 0) {
+		const struct nlmsghdr *message = (const void *)ct->request_bytes;
+		int left = (int)length;
+
+		for (; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
+			if (message->nlmsg_type == NLMSG_ERROR && message->nlmsg_seq < count)
+				refused(arg, message->nlmsg_seq, status_read(message));
+		}
+	}
+	return (int)length;
+}
+
+int ct_refresh(struct ct *ct, const struct ct_refresh *flows, unsigned count, ct_refused_fn refused,
+	       void *arg)
+{
+	unsigned done = 0;
+
+	while (done < count) {
+		size_t used = 0;
+		int error;
+
+		for (; done < count && used + CT_MESSAGE_MAX <= REQUEST_BYTES; done++)
+			used += ct_refresh_write(ct->request_bytes + used, &flows[done], done);
+		if (mnl_socket_sendto(ct->requests, ct->request_bytes, used) < 0)
+			return -errno;
+		error = refusals_read(ct, count, refused, arg);
+		if (error)
+			return error;
+	}
+	return 0;
+}
+
+int ct_query(struct ct *ct, const struct ct_tuple *orig, struct ct_flow *out)
+{
+	const struct nlmsghdr *message = (const void *)ct->request_bytes;
+	const size_t request = ct_query_write(ct->request_bytes, orig);
+	struct ct_flow flow;
+	ssize_t length;
+
+	if (mnl_socket_sendto(ct->requests, ct->request_bytes, request) < 0)
+		return -errno;
+	length = reply_receive(ct);
+	if (length < 0)
+		return (int)length;
+	if (!mnl_nlmsg_ok(message, (int)length))
+		return -EBADMSG;
+	if (message->nlmsg_type == NLMSG_ERROR)
+		return status_read(message);
+	if (!ct_flow_read(message, &flow))
+		return -EBADMSG;
+	*out = flow;
+	return 0;
+}
