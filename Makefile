@@ -18,7 +18,7 @@ demo_DEPS := $(net_DEPS) wrk
 unit_DEPS := python3
 san_DEPS := $(packet_DEPS)
 lint_DEPS := python3 git clang-format clang-tidy
-kernel_DEPS := python3 qemu-system-x86 busybox-static cpio xz-utils kmod
+kernel_DEPS := python3 qemu-system-x86 busybox-static cpio xz-utils
 
 PREFIX ?= /usr/local
 CFLAGS ?= -O2 -g
@@ -29,7 +29,7 @@ WARNINGS := -Wall -Wextra -Werror
 SANITIZE := $(if $(SAN),-fsanitize=address -fsanitize=undefined -fno-sanitize-recover=all)
 COMPILE = $(CC) -std=gnu11 $(WARNINGS) -MMD -MP -I. -Ibuild $(CPPFLAGS) $(CFLAGS) $(SANITIZE)
 LINK = $(CC) $(SANITIZE) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^)
-BPF_COMPILE = clang -target bpf -mcpu=v3 -O2 -g $(WARNINGS) -MMD -MP -I. -Ibuild \
+BPF_COMPILE = clang -target bpf -mcpu=v3 -O2 -g $(WARNINGS) -Wno-unused-parameter -MMD -MP -I. -Ibuild \
 	-I/usr/include/$(shell gcc -print-multiarch)
 export PATH := $(PATH):/usr/sbin:/sbin
 export STRICT ONLY
