@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import packets, stories
+from lib import generator, packets, stories
 from lib.lab import Routed
 from lib.stories import story
 from lib.traffic import (Client, Conversation, Peer, TcpServer, UdpEcho, download, echo, nginx_start,
@@ -77,6 +77,23 @@ def hand_made():
 			assert bad.faults() == ["checksum of protocol 6"], bad.faults()
 			tagged = packets.Packet(talk.segment(client, tags=[(packets.ETH_VLAN, 5)]))
 			assert tagged.tags == [5] and tagged.dport == 80
+
+
+@story("the generator sends each flow in whole packets, at the rate asked for")
+def generated():
+	with Routed() as lab:
+		source, sink = (lab.client, "c0"), (lab.server, "s0")
+		for src, dst in ((lab.client4, lab.server4), (lab.client6, lab.server6)):
+			for proto in ("tcp", "udp"):
+				with lab.server.capture("s0") as capture:
+					sent = generator.run(*source, sink=sink, proto=proto, flows=200, ports=10,
+						seconds=0.3, pps=5000, size=100, dport=4000,
+						**generator.through_router(lab, src=src, dst=dst))
+					arrived = capture.wait(sent["sent"], dport=4000)
+				assert all(packet.faults() == [] for packet in arrived)
+				assert len({(packet.src, packet.sport) for packet in arrived}) == 200
+				assert len({packet.src for packet in arrived}) == 20
+				assert 1000 < sent["sent"] <= 1600, sent
 
 
 @story("a lab leaves no namespace, process or file behind, also after an error")
