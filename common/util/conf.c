@@ -377,6 +377,8 @@ static int conf_parse(struct conf *conf)
 		return 0;
 	}
 	line = config_error_line(&conf->config);
+	if (line > text->n_places) /* behind the last newline */
+		line = text->n_places;
 	place = conf_text_place(text, line);
 	snprintf(conf->error->text, sizeof(conf->error->text), "%s:%u: %s", place.file, place.line,
 		 config_error_text(&conf->config));

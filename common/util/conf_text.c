@@ -318,11 +318,12 @@ static int text_add_line(struct scan *scan, struct conf_place place, const char 
 
 /*
  * If the line begins with `@include "x"`, put x's path into *path (a relative one starts at the
- * directory of file) and go on behind it; else *path stays.
+ * directory of the file) and go on behind it; else *path stays.
  */
-static int include_parse(const char **line, const char *end, const char *file, char **path)
+static int include_parse(const struct scan *scan, struct conf_place place, const char **line,
+			 const char *end, char **path)
 {
-	const char *p = *line + strspn(*line, " \t"), *slash = strrchr(file, '/'), *quote;
+	const char *p = *line + strspn(*line, " \t"), *slash = strrchr(place.file, '/'), *quote;
 	int directory;
 
 	if (strncmp(p, "@include", 8))
@@ -331,11 +332,12 @@ static int include_parse(const char **line, const char *end, const char *file, c
 	p += strspn(p, " \t");
 	quote = *p == '"' ? memchr(p + 1, '"', end - p - 1) : NULL;
 	if (!quote)
-		return 0; /* libconfig calls it a syntax error */
+		return text_error(scan->error, place, "@include without \"FILE\"");
 	p++;
-	directory = *p == '/' || !slash ? 0 : slash + 1 - file;
+	directory = *p == '/' || !slash ? 0 : slash + 1 - place.file;
 	*line = quote + 1;
-	return asprintf(path, "%.*s%.*s", directory, file, (int)(quote - p), p) < 0 ? -ENOMEM : 0;
+	return asprintf(path, "%.*s%.*s", directory, place.file, (int)(quote - p), p) < 0 ? -ENOMEM
+											  : 0;
 }
 
 static int text_add_file(struct scan *scan, const char *path, unsigned int includes);
@@ -398,7 +400,7 @@ static int text_add_file(struct scan *scan, const char *path, unsigned int inclu
 		end = memchr(line, '\n', bytes + length - line);
 		end = end ? end + 1 : bytes + length;
 		if (scan->state == SCAN_CODE)
-			r = include_parse(&line, end, place.file, &included);
+			r = include_parse(scan, place, &line, end, &included);
 		if (!r && included)
 			r = text_add_include(scan, place, included, includes);
 		if (!r)

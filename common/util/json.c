@@ -42,7 +42,7 @@ static void json_comma(struct json *json)
 /* May a value stand here? If so, write what comes before it. */
 static bool json_value_begin(struct json *json)
 {
-	if (json->done || (json_in_object(json) && !json->key_open))
+	if ((json->done && !json->depth) || (json_in_object(json) && !json->key_open))
 		json->failed = true;
 	if (json->failed)
 		return false;

@@ -18,7 +18,7 @@ struct json {
 	uint64_t objects;   /* bit d: level d is an object */
 	uint64_t used;      /* bit d: level d has an item already */
 	bool key_open;      /* a key waits for its value */
-	bool done;          /* the one top-level value is complete */
+	bool done;          /* the one top-level value has begun */
 	bool failed;
 };
 

@@ -128,7 +128,7 @@ int table_print(const struct table *table, FILE *out)
 	for (size_t row = 0; row < n_rows; row++)
 		table_print_row(table, row, widths, out);
 	free(widths);
-	return ferror(out) ? -EIO : 0;
+	return fflush(out) || ferror(out) ? -EIO : 0;
 }
 
 void table_free(struct table *table)
