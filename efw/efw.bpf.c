@@ -3,15 +3,6 @@
 #include "efw/conns.bpf.h"
 #include "fastpath/walk.bpf.h"
 
-/* Untagged frames of a port have the port's context; the ids are known by interface. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, PORTS_MAX);
-	__type(key, __u32); /* ifindex */
-	__type(value, __u32);
-	__uint(pinning, LIBBPF_PIN_BY_NAME);
-} port_contexts SEC(".maps");
-
 static __always_inline __u32 context_of(__u32 ifindex)
 {
 	__u32 *context = bpf_map_lookup_elem(&port_contexts, &ifindex);

@@ -1,0 +1,452 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Neighbors: the next hops of the fast path, kept true by rtnetlink.
+#include "slowpath/neighbors.h"
+
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <linux/if.h>
+#include <linux/rtnetlink.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/util/addr.h"
+#include "common/util/cleanup.h"
+
+#define RECEIVE_BYTES (1 << 20)
+#define MESSAGE_BYTES 65536
+
+struct neighbor {
+	struct next_hop_key key;
+	bool used;
+};
+
+struct neighbors {
+	struct chain *chain;
+	struct port ports[PORTS_MAX];
+	unsigned int n_ports;
+	unsigned int port_flags[PORTS_MAX]; /* IFF_*, as last seen */
+	routes_changed_fn changed;
+	void *arg;
+	struct mnl_socket *events, *requests;
+	struct neighbor slots[NEXT_HOPS_MAX]; /* key.ifindex 0: free */
+	uint64_t hash;			      /* being summed up by a dump */
+	char buffer[MESSAGE_BYTES];
+};
+
+static const struct port *port_find(const struct neighbors *neighbors, uint32_t ifindex)
+{
+	for (unsigned int i = 0; i < neighbors->n_ports; i++)
+		if (neighbors->ports[i].ifindex == ifindex)
+			return &neighbors->ports[i];
+	return NULL;
+}
+
+/* Each half of a slot is one store: the fast path never reads a mix of two neighbors. */
+static void slot_write(struct neighbors *neighbors, unsigned int slot, const struct next_hop *hop)
+{
+	uint64_t words[2];
+	uint64_t *to = (uint64_t *)&neighbors->chain->next_hops[slot];
+
+	memcpy(words, hop, sizeof(words));
+	__atomic_store_n(&to[1], words[1], __ATOMIC_RELEASE);
+	__atomic_store_n(&to[0], words[0], __ATOMIC_RELEASE);
+}
+
+/* mac NULL: the neighbor cannot be reached now. */
+static void slot_set(struct neighbors *neighbors, unsigned int slot, const uint8_t *mac)
+{
+	const struct port *port = port_find(neighbors, neighbors->slots[slot].key.ifindex);
+	struct next_hop hop = {.port = NEXT_HOP_DOWN};
+
+	if (port && mac) {
+		memcpy(hop.dst_mac, mac, 6);
+		memcpy(hop.src_mac, port->mac, 6);
+		hop.port = port->index;
+	}
+	slot_write(neighbors, slot, &hop);
+}
+
+static unsigned int slot_find(const struct neighbors *neighbors, const struct next_hop_key *key)
+{
+	for (unsigned int slot = 1; slot < NEXT_HOPS_MAX; slot++)
+		if (!memcmp(&neighbors->slots[slot].key, key, sizeof(*key)))
+			return slot;
+	return 0;
+}
+
+static int attribute_take(const struct nlattr *attribute, void *data)
+{
+	const struct nlattr **table = data;
+
+	if (mnl_attr_type_valid(attribute, NDA_MAX) > 0)
+		table[mnl_attr_get_type(attribute)] = attribute;
+	return MNL_CB_OK;
+}
+
+/* Reads which next hop a neighbor message is about. Returns false when it is about none. */
+static bool neighbor_key(const struct nlmsghdr *message, const struct nlattr **table,
+			 struct next_hop_key *key)
+{
+	const struct ndmsg *neighbor = mnl_nlmsg_get_payload(message);
+	size_t bytes = neighbor->ndm_family == AF_INET ? 4 : 16;
+
+	if (neighbor->ndm_family != AF_INET && neighbor->ndm_family != AF_INET6)
+		return false;
+	mnl_attr_parse(message, sizeof(*neighbor), attribute_take, table);
+	if (!table[NDA_DST] || mnl_attr_get_payload_len(table[NDA_DST]) != bytes)
+		return false;
+	*key = (struct next_hop_key){.ifindex = neighbor->ndm_ifindex,
+				     .family = neighbor->ndm_family};
+	memcpy(key->gateway, mnl_attr_get_payload(table[NDA_DST]), bytes);
+	return true;
+}
+
+#define NUD_USABLE                                                                                 \
+	(NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT | NUD_NOARP)
+
+static void neighbor_take(struct neighbors *neighbors, const struct nlmsghdr *message)
+{
+	const struct ndmsg *neighbor = mnl_nlmsg_get_payload(message);
+	const struct nlattr *table[NDA_MAX + 1] = {};
+	struct next_hop_key key;
+	unsigned int slot;
+	bool usable;
+
+	if (!neighbor_key(message, table, &key) || !(slot = slot_find(neighbors, &key)))
+		return;
+	usable = message->nlmsg_type == RTM_NEWNEIGH && neighbor->ndm_state & NUD_USABLE &&
+		 table[NDA_LLADDR] && mnl_attr_get_payload_len(table[NDA_LLADDR]) == 6;
+	slot_set(neighbors, slot, usable ? mnl_attr_get_payload(table[NDA_LLADDR]) : NULL);
+}
+
+/* Links tell of many things; only going up or down, the MTU and the MAC address matter here. */
+static void link_take(struct neighbors *neighbors, const struct nlmsghdr *message)
+{
+	const struct ifinfomsg *link = mnl_nlmsg_get_payload(message);
+	unsigned int flags = link->ifi_flags & (IFF_UP | IFF_RUNNING | IFF_LOWER_UP);
+	const struct nlattr *attribute;
+	bool changed = message->nlmsg_type == RTM_DELLINK;
+	struct port *port = (struct port *)port_find(neighbors, link->ifi_index);
+
+	if (!port)
+		return;
+	mnl_attr_for_each(attribute, message, sizeof(*link))
+	{
+		if (mnl_attr_get_type(attribute) == IFLA_MTU) {
+			changed |= port->mtu != mnl_attr_get_u32(attribute);
+			port->mtu = mnl_attr_get_u32(attribute);
+		}
+	}
+	changed |= neighbors->port_flags[port->index] != flags;
+	neighbors->port_flags[port->index] = flags;
+	if (changed)
+		neighbors->changed(neighbors->arg, port->name);
+}
+
+static int event_take(const struct nlmsghdr *message, void *data)
+{
+	struct neighbors *neighbors = data;
+	const struct rtmsg *route;
+
+	switch (message->nlmsg_type) {
+	case RTM_NEWNEIGH:
+	case RTM_DELNEIGH:
+		neighbor_take(neighbors, message);
+		break;
+	case RTM_NEWLINK:
+	case RTM_DELLINK:
+		link_take(neighbors, message);
+		break;
+	case RTM_NEWROUTE:
+	case RTM_DELROUTE:
+		route = mnl_nlmsg_get_payload(message);
+		if (!(route->rtm_flags & RTM_F_CLONED))
+			neighbors->changed(neighbors->arg, "route");
+		break;
+	case RTM_NEWADDR:
+	case RTM_DELADDR:
+		neighbors->changed(neighbors->arg, "address");
+		break;
+	case RTM_NEWRULE:
+	case RTM_DELRULE:
+		neighbors->changed(neighbors->arg, "rule");
+		break;
+	}
+	return MNL_CB_OK;
+}
+
+/* Sends one request and feeds every answer to take. */
+static int request(struct neighbors *neighbors, struct nlmsghdr *message, mnl_cb_t take)
+{
+	unsigned int seq = message->nlmsg_seq = time(NULL);
+	unsigned int port = mnl_socket_get_portid(neighbors->requests);
+	ssize_t n;
+	int r;
+
+	if (mnl_socket_sendto(neighbors->requests, message, message->nlmsg_len) < 0)
+		return -errno;
+	do {
+		n = mnl_socket_recvfrom(neighbors->requests, neighbors->buffer, MESSAGE_BYTES);
+		if (n < 0)
+			return -errno;
+		r = mnl_cb_run(neighbors->buffer, n, seq, port, take, neighbors);
+	} while (r > 0);
+	return r < 0 ? -errno : 0;
+}
+
+static int dump(struct neighbors *neighbors, uint16_t type, uint8_t family, size_t header,
+		mnl_cb_t take)
+{
+	char buffer[64] __attribute__((aligned(8))) = {};
+	struct nlmsghdr *message = mnl_nlmsg_put_header(buffer);
+
+	message->nlmsg_type = type;
+	message->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	*(uint8_t *)mnl_nlmsg_put_extra_header(message, header) = family;
+	return request(neighbors, message, take);
+}
+
+static int neighbors_read(struct neighbors *neighbors)
+{
+	int r = dump(neighbors, RTM_GETNEIGH, AF_INET, sizeof(struct ndmsg), event_take);
+
+	return r ? r : dump(neighbors, RTM_GETNEIGH, AF_INET6, sizeof(struct ndmsg), event_take);
+}
+
+/* Asks for one neighbor; one the kernel does not know stays down until it does. */
+static int neighbor_read(struct neighbors *neighbors, const struct next_hop_key *key)
+{
+	char buffer[128] __attribute__((aligned(8))) = {};
+	struct nlmsghdr *message = mnl_nlmsg_put_header(buffer);
+	struct ndmsg *neighbor;
+	int r;
+
+	message->nlmsg_type = RTM_GETNEIGH;
+	message->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+	neighbor = mnl_nlmsg_put_extra_header(message, sizeof(*neighbor));
+	neighbor->ndm_family = key->family;
+	neighbor->ndm_ifindex = key->ifindex;
+	mnl_attr_put(message, NDA_DST, key->family == AF_INET ? 4 : 16, key->gateway);
+	r = request(neighbors, message, event_take);
+	return r == -ENOENT ? 0 : r;
+}
+
+static int slot_take(struct neighbors *neighbors, const struct next_hop_key *key,
+		     unsigned int *slot)
+{
+	for (*slot = 1; *slot < NEXT_HOPS_MAX; (*slot)++) {
+		if (neighbors->slots[*slot].key.ifindex)
+			continue;
+		neighbors->slots[*slot] = (struct neighbor){.key = *key, .used = true};
+		slot_set(neighbors, *slot, NULL);
+		return 0;
+	}
+	return -ENOSPC;
+}
+
+int neighbors_add(struct neighbors *neighbors, const struct next_hop_key *key)
+{
+	bool is_port = port_find(neighbors, key->ifindex) != NULL;
+	unsigned int slot = is_port ? slot_find(neighbors, key) : 0;
+	int r = 0;
+
+	if (is_port && !slot) {
+		r = slot_take(neighbors, key, &slot);
+		if (!r)
+			r = neighbor_read(neighbors, key);
+	}
+	if (r)
+		return r;
+	return bpf_map_update_elem(neighbors->chain->next_hop_ids, key, &slot, BPF_ANY) ? -errno : 0;
+}
+
+/* Slots of an earlier process: those of ports are kept, the rest forgotten. */
+static void slots_adopt(struct neighbors *neighbors)
+{
+	struct next_hop_key key, *previous = NULL, next;
+	int ids = neighbors->chain->next_hop_ids;
+	uint32_t slot;
+
+	while (!bpf_map_get_next_key(ids, previous, &next)) {
+		bool known = !bpf_map_lookup_elem(ids, &next, &slot);
+
+		if (known && slot && slot < NEXT_HOPS_MAX && port_find(neighbors, next.ifindex)) {
+			neighbors->slots[slot] = (struct neighbor){.key = next, .used = true};
+		} else {
+			bpf_map_delete_elem(ids, &next);
+			previous = NULL; /* the walk begins anew behind a deleted key */
+			continue;
+		}
+		key = next;
+		previous = &key;
+	}
+}
+
+static int events_open(struct neighbors *neighbors)
+{
+	const int groups[] = {RTNLGRP_LINK,	   RTNLGRP_NEIGH,	RTNLGRP_IPV4_ROUTE,
+			      RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR,
+			      RTNLGRP_IPV4_RULE,  RTNLGRP_IPV6_RULE};
+	int bytes = RECEIVE_BYTES;
+
+	neighbors->events = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	neighbors->requests = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+	if (!neighbors->events || !neighbors->requests ||
+	    mnl_socket_bind(neighbors->events, 0, MNL_SOCKET_AUTOPID) ||
+	    mnl_socket_bind(neighbors->requests, 0, MNL_SOCKET_AUTOPID))
+		return -errno;
+	setsockopt(mnl_socket_get_fd(neighbors->events), SOL_SOCKET, SO_RCVBUFFORCE, &bytes,
+		   sizeof(bytes));
+	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++)
+		if (mnl_socket_setsockopt(neighbors->events, NETLINK_ADD_MEMBERSHIP,
+					  (void *)&groups[i], sizeof(groups[i])))
+			return -errno;
+	return 0;
+}
+
+int neighbors_open(struct chain *chain, const struct port *ports, unsigned int n_ports,
+		   routes_changed_fn changed, void *arg, struct neighbors **neighbors)
+{
+	struct neighbors *new = calloc(1, sizeof(*new));
+	int r;
+
+	if (!new)
+		return -ENOMEM;
+	new->chain = chain;
+	memcpy(new->ports, ports, n_ports * sizeof(*ports));
+	new->n_ports = n_ports;
+	new->changed = changed;
+	new->arg = arg;
+	r = events_open(new);
+	if (!r) {
+		slots_adopt(new);
+		for (unsigned int slot = 1; slot < NEXT_HOPS_MAX; slot++)
+			if (!new->slots[slot].key.ifindex)
+				slot_set(new, slot, NULL);
+		r = neighbors_read(new);
+	}
+	if (r) {
+		neighbors_close(new);
+		return r;
+	}
+	*neighbors = new;
+	return 0;
+}
+
+void neighbors_close(struct neighbors *neighbors)
+{
+	if (!neighbors)
+		return;
+	if (neighbors->events)
+		mnl_socket_close(neighbors->events);
+	if (neighbors->requests)
+		mnl_socket_close(neighbors->requests);
+	free(neighbors);
+}
+
+int neighbors_fd(const struct neighbors *neighbors)
+{
+	return mnl_socket_get_fd(neighbors->events);
+}
+
+int neighbors_receive(struct neighbors *neighbors, unsigned int budget)
+{
+	while (budget--) {
+		ssize_t n = mnl_socket_recvfrom(neighbors->events, neighbors->buffer, MESSAGE_BYTES);
+
+		if (n < 0 && errno == ENOBUFS) {
+			neighbors->changed(neighbors->arg, "lost events");
+			return neighbors_read(neighbors);
+		}
+		if (n < 0)
+			return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+		mnl_cb_run(neighbors->buffer, n, 0, 0, event_take, neighbors);
+	}
+	return 0;
+}
+
+void neighbors_use(struct neighbors *neighbors, uint16_t slot)
+{
+	if (slot < NEXT_HOPS_MAX)
+		neighbors->slots[slot].used = true;
+}
+
+/* NTF_USE makes the kernel treat the neighbor as if it had just sent to it: a stale one is probed. */
+static int neighbor_touch(struct neighbors *neighbors, const struct next_hop_key *key)
+{
+	char buffer[128] __attribute__((aligned(8))) = {};
+	struct nlmsghdr *message = mnl_nlmsg_put_header(buffer);
+	struct ndmsg *neighbor;
+
+	message->nlmsg_type = RTM_NEWNEIGH;
+	message->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+	neighbor = mnl_nlmsg_put_extra_header(message, sizeof(*neighbor));
+	neighbor->ndm_family = key->family;
+	neighbor->ndm_ifindex = key->ifindex;
+	neighbor->ndm_flags = NTF_USE;
+	mnl_attr_put(message, NDA_DST, key->family == AF_INET ? 4 : 16, key->gateway);
+	return request(neighbors, message, NULL);
+}
+
+int neighbors_refresh(struct neighbors *neighbors)
+{
+	for (unsigned int slot = 1; slot < NEXT_HOPS_MAX; slot++) {
+		struct neighbor *neighbor = &neighbors->slots[slot];
+		int r;
+
+		if (!neighbor->key.ifindex || !neighbor->used)
+			continue;
+		neighbor->used = false;
+		r = neighbor_touch(neighbors, &neighbor->key);
+		if (r && r != -ENOENT)
+			return r;
+	}
+	return 0;
+}
+
+/* Sums what does not change by itself: the message's body without counters of its cache. */
+static int hash_take(const struct nlmsghdr *message, void *data)
+{
+	struct neighbors *neighbors = data;
+	const void *payload = mnl_nlmsg_get_payload(message);
+	size_t header = message->nlmsg_type == RTM_NEWADDR ? sizeof(struct ifaddrmsg)
+							   : sizeof(struct rtmsg);
+	const struct nlattr *attribute;
+	uint64_t hash;
+
+	if (message->nlmsg_type == RTM_NEWROUTE &&
+	    ((const struct rtmsg *)payload)->rtm_flags & RTM_F_CLONED)
+		return MNL_CB_OK;
+	hash = hash64(payload, header, message->nlmsg_type);
+	mnl_attr_for_each(attribute, message, header)
+	{
+		unsigned int type = mnl_attr_get_type(attribute);
+
+		if (message->nlmsg_type == RTM_NEWADDR ? type != IFA_CACHEINFO : type != RTA_CACHEINFO)
+			hash = hash64(attribute, attribute->nla_len, hash);
+	}
+	neighbors->hash += hash; /* a sum: the order of a dump means nothing */
+	return MNL_CB_OK;
+}
+
+uint64_t neighbors_fingerprint(struct neighbors *neighbors)
+{
+	const uint16_t types[] = {RTM_GETROUTE, RTM_GETRULE, RTM_GETADDR};
+	uint64_t hash = 0;
+
+	for (unsigned int i = 0; i < neighbors->n_ports; i++)
+		hash = hash64(&neighbors->ports[i].ifindex, sizeof(uint32_t), hash) ^
+		       hash64(neighbors->ports[i].mac, 6, neighbors->ports[i].mtu);
+	neighbors->hash = hash;
+	for (int i = 0; i < 3; i++) {
+		dump(neighbors, types[i], AF_INET, sizeof(struct rtmsg), hash_take);
+		dump(neighbors, types[i], AF_INET6, sizeof(struct rtmsg), hash_take);
+	}
+	return neighbors->hash;
+}
