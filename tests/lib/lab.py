@@ -375,6 +375,32 @@ class Routed(Lab):
 		namespace.ip(*("neighbor replace %s lladdr %s dev %s nud permanent" %
 			       (address, mac, interface) for address in addresses))
 
+	def protect(self, *accept, tables="iptables", ipv6=True):
+		"""The usual stateful ruleset in FORWARD: policy DROP, established traffic accepted, then
+		from the client what `accept` says, a match such as "-p tcp --dport 7" each.
+
+		tables: iptables, iptables-nft or iptables-legacy; ipv6: ip6tables too.
+		"""
+		rules = ["-P FORWARD DROP",
+			 "-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"]
+		rules += ["-A FORWARD -i rl %s -m conntrack --ctstate NEW -j ACCEPT" % match
+			  for match in accept]
+		for command in (tables, "ip6" + tables[2:])[:2 if ipv6 else 1]:
+			for rule in rules:
+				self.router.run("%s %s" % (command, rule))
+
+	def passed_by_kernel(self, exchange):
+		"""How many packets the router's kernel forwarded while exchange() ran."""
+		before = self.router.forwarded()
+		exchange()
+		return self.router.forwarded() - before
+
+	def wait_offloaded(self, exchange, timeout_s=3):
+		"""Repeats exchange() until none of its packets is forwarded by the kernel; returns the
+		seconds that took."""
+		return wait_until(lambda: self.passed_by_kernel(exchange) == 0, timeout_s,
+				  "offload")[1]
+
 	@contextlib.contextmanager
 	def measured(self):
 		"""Counts, over the `with`, packets that reached the hosts and those of them that the

@@ -80,6 +80,17 @@ class Vnf:
 		"""`show what --json`, parsed."""
 		return json.loads(self.command("show", what, "--json"))
 
+	def flows(self):
+		return self.show("flows")["flows"]
+
+	def fates(self):
+		"""How many packets left, were dropped and went to the kernel, all ports and reasons."""
+		sums = {"left": 0, "dropped": 0, "kernel": 0}
+		for port in self.show("counters")["ports"]:
+			for reason in port["reasons"]:
+				sums[reason["fate"]] += reason["packets"]
+		return sums
+
 	def pins(self):
 		"""The pin directories of this instance, one per version."""
 		found = []
