@@ -9,31 +9,36 @@
 struct frame {
 	const void *data;         /* captured_length bytes from the destination MAC on */
 	uint32_t length;          /* bytes on the wire, without FCS */
-	uint32_t captured_length; /* bytes in data: less than length when the capture cut the frame */
-	uint64_t timestamp_ns;    /* CLOCK_REALTIME of arrival; of reading, where the source gives none (xsk, tap) */
-	uint32_t port;            /* ifindex it came from; 0 for a file */
-	uint32_t queue;           /* receive queue; 0 where there is none */
+	uint32_t captured_length; /* bytes in data: less than length when the capture cut the frame
+				   */
+	uint64_t timestamp_ns; /* CLOCK_REALTIME of arrival; of reading, where the source gives none
+				  (xsk, tap) */
+	uint32_t port;         /* ifindex it came from; 0 for a file */
+	uint32_t queue;        /* receive queue; 0 where there is none */
 };
 
 struct source_stats {
 	uint64_t received; /* frames given to callbacks */
-	uint64_t dropped;  /* frames lost before, because this process was too slow or gave too little memory */
+	uint64_t dropped;  /* frames lost before, because this process was too slow or gave too
+			      little memory */
 };
 
 struct source;
 
-/* Returns 0, or -errno to stop this source_receive(), which returns it; the frame counts as received. */
+/* Returns 0, or -errno to stop this source_receive(), which returns it; the frame counts as
+ * received. */
 typedef int (*source_frame_fn)(void *arg, const struct frame *frame);
 
 /*
  * Open the source that spec names:
- *	xsk:IFACE:QUEUE  AF_XDP socket, copy mode, of one receive queue. No XDP program is loaded: the caller puts
- *	                 source_xsk_fd() into the XSKMAP of its own. A queue just closed is waited for, up to 1 s.
- *	tap:NAME         the TAP device of that name, made (down) if it does not exist and then removed at close
- *	pcap:IFACE       copy of the frames that IFACE receives (not of those it sends), promiscuous
- *	file:PATH        capture file: pcap of any byte order and resolution, pcapng; Ethernet only
- * Returns 0 and *source, or -errno: -EINVAL not such a spec or a damaged file header, -ENODEV no such interface,
- * -EBUSY the queue is taken, -EMEDIUMTYPE not Ethernet, -ENOENT no such file, -EPERM.
+ *	xsk:IFACE:QUEUE  AF_XDP socket, copy mode, of one receive queue. No XDP program is loaded:
+ *the caller puts source_xsk_fd() into the XSKMAP of its own. A queue just closed is waited for, up
+ *to 1 s. tap:NAME         the TAP device of that name, made (down) if it does not exist and then
+ *removed at close pcap:IFACE       copy of the frames that IFACE receives (not of those it sends),
+ *promiscuous file:PATH        capture file: pcap of any byte order and resolution, pcapng; Ethernet
+ *only Returns 0 and *source, or -errno: -EINVAL not such a spec or a damaged file header, -ENODEV
+ *no such interface, -EBUSY the queue is taken, -EMEDIUMTYPE not Ethernet, -ENOENT no such file,
+ *-EPERM.
  */
 int source_open(const char *spec, struct source **source);
 
@@ -41,15 +46,17 @@ int source_open(const char *spec, struct source **source);
 int source_fd(const struct source *source);
 
 /*
- * Give up to budget waiting frames to fn, never blocking. Returns the number given (0: none is waiting), fn's
- * error, or -errno: -ENODATA at the end of a file, -EBADMSG where a file is cut or damaged (frames before it have
- * been given), -ENETDOWN or -ENODEV when the interface went down or away.
+ * Give up to budget waiting frames to fn, never blocking. Returns the number given (0: none is
+ * waiting), fn's error, or -errno: -ENODATA at the end of a file, -EBADMSG where a file is cut or
+ * damaged (frames before it have been given), -ENETDOWN or -ENODEV when the interface went down or
+ * away.
  */
 int source_receive(struct source *source, unsigned int budget, source_frame_fn fn, void *arg);
 
 /*
- * Send one frame of n bytes out of the interface (tap: into the kernel). Returns 0, -EAGAIN when the queue is full
- * now, -EMSGSIZE when n is 0 or more than the source takes, -EOPNOTSUPP for a file, or -errno.
+ * Send one frame of n bytes out of the interface (tap: into the kernel). Returns 0, -EAGAIN when
+ * the queue is full now, -EMSGSIZE when n is 0 or more than the source takes, -EOPNOTSUPP for a
+ * file, or -errno.
  */
 int source_send(struct source *source, const void *frame, uint32_t n);
 
