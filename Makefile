@@ -14,7 +14,8 @@ build_DEPS := $(TOOLS) $(sort $(call deb,$(LIBS) $(tests_LIBS)))
 packet_DEPS := python3 iproute2
 net_DEPS := $(packet_DEPS) iptables nftables ipset conntrack ethtool procps iputils-ping traceroute curl \
 	nginx-light iperf3 tcpdump netcat-openbsd vsftpd
-demo_DEPS := $(net_DEPS) wrk
+demo_DEPS := $(packet_DEPS) iptables nftables conntrack procps iputils-ping curl nginx-light wrk
+bench_DEPS := $(demo_DEPS) ethtool
 unit_DEPS := python3
 san_DEPS := $(packet_DEPS)
 lint_DEPS := python3 git clang-format clang-tidy
@@ -74,7 +75,7 @@ help: ## this list
 	echo "  STRICT=1: what is missing is an error; ONLY=word: only tests with the word in their name; V=1: show the commands"
 
 deps: ## install what building, testing, lint and demo need and this Debian lacks (as root)
-	$(call need,demo lint kernel)
+	$(call need,net demo bench lint kernel)
 
 # The sub-make sees the machine as it is after the installation. Root leaves build/ to who called sudo.
 remake = $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
@@ -95,19 +96,18 @@ $(TIER_TARGETS): test-%:
 
 for-unit: skipped $(UNIT) $(BINARIES)
 for-packet for-kernel: skipped $(PACKET)
-for-net: skipped $(BINARIES)
+for-net for-bench: skipped $(BINARIES) $(BENCH)
 for-lint: $(call skeletons,fastpath $(VNFS) tests/packet tests/bench)
-for-bench: skipped $(BINARIES) $(BENCH)
 for-san: for-unit for-packet
 	+$(remake) SAN=1 for-unit for-packet
 
 demo: ## an existing iptables firewall before and with efw, live (root)
 	$(call need,demo)
-	+$(remake) all
+	+$(remake) for-net
 	demo/run; $(own)
 
 bench: ## measure; the table goes to the terminal and to build/bench/results.json (root)
-	$(call need,demo)
+	$(call need,bench)
 	+$(remake) for-bench
 	tests/bench/run; $(own)
 
