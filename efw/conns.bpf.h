@@ -23,6 +23,15 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } conns6 SEC(".maps");
 
+/* What keeps flows with netfilter: written and read by userspace only, for `show rules`. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, FINDINGS_SHOWN);
+	__type(key, __u32);
+	__type(value, struct finding_shown);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} findings SEC(".maps");
+
 static __always_inline void flow4_reverse(const struct flow4_key *key, struct flow4_key *reverse)
 {
 	reverse->src_ip = key->dst_ip;

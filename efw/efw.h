@@ -36,4 +36,13 @@ struct conn6 {
 };
 _Static_assert(sizeof(struct conn6) == 80, "conn6 is a map value");
 
+/* What `show rules` prints of one finding. */
+#define FINDINGS_SHOWN 65
+struct finding_shown {
+	char where[192]; /* empty: the list ends here */
+	char why[96];
+	__u32 touches; /* enum offload bits it keeps with netfilter */
+};
+_Static_assert(sizeof(struct finding_shown) == 292, "finding_shown is a map value");
+
 #endif

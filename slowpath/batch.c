@@ -14,12 +14,12 @@ int batch_open(int fd, struct batch *batch)
 
 	if (bpf_obj_get_info_by_fd(fd, &info, &length))
 		return -errno;
-	*batch = (struct batch){.fd = fd,
-				.entries = info.max_entries,
-				.key_bytes = info.key_size,
-				.value_bytes = info.value_size,
-				.keys = calloc(BATCH_MAX, info.key_size),
-				.values = calloc(BATCH_MAX, info.value_size)};
+	*batch = (struct batch){ .fd = fd,
+				 .entries = info.max_entries,
+				 .key_bytes = info.key_size,
+				 .value_bytes = info.value_size,
+				 .keys = calloc(BATCH_MAX, info.key_size),
+				 .values = calloc(BATCH_MAX, info.value_size) };
 	if (batch->keys && batch->values)
 		return 0;
 	batch_close(batch);
@@ -42,8 +42,8 @@ uint32_t batch_share(const struct batch *batch, uint32_t steps)
 static int batch_read(struct batch *batch, uint32_t *n)
 {
 	LIBBPF_OPTS(bpf_map_batch_opts, options);
-	int r = bpf_map_lookup_batch(batch->fd, batch->begun ? &batch->cursor : NULL, &batch->cursor,
-				     batch->keys, batch->values, n, &options);
+	int r = bpf_map_lookup_batch(batch->fd, batch->begun ? &batch->cursor : NULL,
+				     &batch->cursor, batch->keys, batch->values, n, &options);
 
 	if (r && errno == ENOSPC) { /* the next bucket alone holds more: the full buffer takes it */
 		*n = BATCH_MAX;

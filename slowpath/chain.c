@@ -28,7 +28,7 @@
 static const struct {
 	const char *map;
 	bool ip6;
-} sized[] = {{"flows4", false}, {"conns4", false}, {"flows6", true}, {"conns6", true}};
+} sized[] = { { "flows4", false }, { "conns4", false }, { "flows6", true }, { "conns6", true } };
 
 /* Entries of a sized map; 0 for any other. */
 static uint32_t map_size(const struct chain *chain, const char *name)
@@ -40,25 +40,35 @@ static uint32_t map_size(const struct chain *chain, const char *name)
 	return 0;
 }
 
+static int map_pin(struct bpf_map *map, const char *path)
+{
+	__cleanup_fd int fd = -1;
+
+	/* The kernel adds BPF_F_RDONLY_PROG to a devmap's flags, and libbpf then finds a mismatch
+	 * with what the object declares: such a map is reused by hand. */
+	if (bpf_map__type(map) == BPF_MAP_TYPE_DEVMAP)
+		fd = bpf_obj_get(path);
+	if (fd < 0)
+		return bpf_map__set_pin_path(map, path);
+	if (bpf_map__set_pin_path(map, NULL))
+		return -errno;
+	return bpf_map__reuse_fd(map, fd);
+}
+
 int chain_prepare(const struct chain *chain, struct bpf_object *object)
 {
 	struct bpf_map *map;
 	char path[PINS_PATH_MAX + BPF_OBJ_NAME_LEN];
-	int r = 0;
 
 	bpf_object__for_each_map(map, object) {
 		const char *name = bpf_map__name(map);
+		const bool globals = !strcmp(name, ".data.chain"); /* bpffs takes no dots */
 		uint32_t size = map_size(chain, name);
+		int r = size ? bpf_map__set_max_entries(map, size) : 0;
 
-		if (size)
-			r = bpf_map__set_max_entries(map, size);
-		if (!r && !strcmp(name, ".data.chain")) {
-			snprintf(path, sizeof(path), "%s/chain", chain->pins);
-			r = bpf_map__set_pin_path(map, path);
-		} else if (!r && bpf_map__pin_path(map)) {
-			snprintf(path, sizeof(path), "%s/%s", chain->pins, name);
-			r = bpf_map__set_pin_path(map, path);
-		}
+		snprintf(path, sizeof(path), "%s/%s", chain->pins, globals ? "chain" : name);
+		if (!r && (globals || bpf_map__pin_path(map)))
+			r = map_pin(map, path);
 		if (r)
 			return r;
 	}
@@ -66,20 +76,20 @@ int chain_prepare(const struct chain *chain, struct bpf_object *object)
 }
 
 /* Opens, prepares and loads one of the chain's own objects through its skeleton. */
-#define OBJECT_LOAD(chain, type, configure)                                                        \
-	({                                                                                         \
-		struct type##_bpf *skel_ = type##_bpf__open();                                     \
-		int r_ = skel_ ? chain_prepare(chain, skel_->obj) : -errno;                        \
-		if (!r_) {                                                                         \
-			configure;                                                                 \
-			r_ = type##_bpf__load(skel_);                                              \
-		}                                                                                  \
-		if (r_) {                                                                          \
-			type##_bpf__destroy(skel_);                                                \
-			skel_ = NULL;                                                              \
-			errno = -r_;                                                               \
-		}                                                                                  \
-		skel_;                                                                             \
+#define OBJECT_LOAD(chain, type, configure)                                 \
+	({                                                                  \
+		struct type##_bpf *skel_ = type##_bpf__open();              \
+		int r_ = skel_ ? chain_prepare(chain, skel_->obj) : -errno; \
+		if (!r_) {                                                  \
+			configure;                                          \
+			r_ = type##_bpf__load(skel_);                       \
+		}                                                           \
+		if (r_) {                                                   \
+			type##_bpf__destroy(skel_);                         \
+			skel_ = NULL;                                       \
+			errno = -r_;                                        \
+		}                                                           \
+		skel_;                                                      \
 	})
 
 /* True when the pinned map has the size this configuration asks for. */
@@ -127,9 +137,9 @@ static int counters_attach(struct chain *chain)
 	struct {
 		struct bpf_program *program;
 		const char *leaf;
-	} all[] = {{chain->sent->progs.evnf_sent, "links/sent"},
-		   {chain->sent->progs.evnf_redirect_failed, "links/redirect_failed"},
-		   {chain->sent->progs.evnf_aborted, "links/aborted"}};
+	} all[] = { { chain->sent->progs.evnf_sent, "links/sent" },
+		    { chain->sent->progs.evnf_redirect_failed, "links/redirect_failed" },
+		    { chain->sent->progs.evnf_aborted, "links/aborted" } };
 	char path[PINS_PATH_MAX + 32];
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
@@ -153,10 +163,10 @@ static int fds_open(struct chain *chain)
 	struct {
 		int *fd;
 		const char *leaf;
-	} all[] = {{&chain->flows4, "flows4"},	   {&chain->flows6, "flows6"},
-		   {&chain->contexts, "contexts"}, {&chain->next_hop_ids, "next_hop_ids"},
-		   {&chain->tx_ports, "tx_ports"}, {&chain->hops, "hops"},
-		   {&chain->devices, "devices"},   {&chain->port_contexts, "port_contexts"}};
+	} all[] = { { &chain->flows4, "flows4" },     { &chain->flows6, "flows6" },
+		    { &chain->contexts, "contexts" }, { &chain->next_hop_ids, "next_hop_ids" },
+		    { &chain->tx_ports, "tx_ports" }, { &chain->hops, "hops" },
+		    { &chain->devices, "devices" },   { &chain->port_contexts, "port_contexts" } };
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
 		*all[i].fd = pins_open(chain->pins, all[i].leaf);
@@ -178,11 +188,11 @@ static int objects_load(struct chain *chain)
 	if (chain->clock)
 		chain->sent = OBJECT_LOAD(chain, sent, );
 	if (chain->sent)
-		chain->finish = OBJECT_LOAD(
-			chain, finish,
-			skel_->rodata->config.inserts_per_tick =
-				(options->inserts_per_s + TICKS_PER_S - 1) / TICKS_PER_S;
-			skel_->rodata->config.doorkeeper = options->doorkeeper);
+		chain->finish = OBJECT_LOAD(chain, finish,
+					    skel_->rodata->config.inserts_per_tick =
+						    (options->inserts_per_s + TICKS_PER_S - 1) /
+						    TICKS_PER_S;
+					    skel_->rodata->config.doorkeeper = options->doorkeeper);
 	return chain->finish ? 0 : -errno;
 }
 
@@ -207,8 +217,8 @@ int chain_open(struct chain *chain, const char *pins, const struct chain_options
 
 void chain_close(struct chain *chain)
 {
-	const int fds[] = {chain->flows4,   chain->flows6, chain->contexts, chain->next_hop_ids,
-			   chain->tx_ports, chain->hops,   chain->devices,  chain->port_contexts};
+	const int fds[] = { chain->flows4,   chain->flows6, chain->contexts, chain->next_hop_ids,
+			    chain->tx_ports, chain->hops,   chain->devices,  chain->port_contexts };
 
 	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
 		if (fds[i] >= 0)
@@ -250,7 +260,7 @@ static uint32_t netns_inode(void)
 /* The index this interface had, or the lowest one no interface has. */
 static int port_index_find(struct chain *chain, uint32_t ifindex, uint16_t *index)
 {
-	struct device_key key = {netns_inode(), ifindex}, *previous = NULL, next;
+	struct device_key key = { netns_inode(), ifindex }, *previous = NULL, next;
 	uint64_t used = 0;
 	uint32_t value;
 
@@ -295,7 +305,7 @@ int chain_find_port(struct chain *chain, const char *name, struct port *port)
 	r = port_index_find(chain, found.ifindex, &found.index);
 	if (r)
 		return r;
-	key = (struct device_key){netns_inode(), found.ifindex};
+	key = (struct device_key){ netns_inode(), found.ifindex };
 	index = found.index;
 	if (bpf_map_update_elem(chain->devices, &key, &index, BPF_ANY))
 		return -errno;
@@ -331,7 +341,7 @@ static struct entry_config entry_configure(const struct chain *chain, const stru
 
 int chain_load_port(struct chain *chain, const struct port *port)
 {
-	struct bpf_devmap_val out = {.ifindex = port->ifindex, .bpf_prog.fd = -1};
+	struct bpf_devmap_val out = { .ifindex = port->ifindex, .bpf_prog.fd = -1 };
 	uint32_t index = port->index, context = port_context(port->index);
 	struct entry_bpf *entry =
 		OBJECT_LOAD(chain, entry, skel_->rodata->config = entry_configure(chain, port));
@@ -436,7 +446,8 @@ int chain_detach_others(struct chain *chain, const struct port *ports, unsigned 
 	if (!dir)
 		return -errno;
 	while ((entry = readdir(dir))) {
-		if (strncmp(entry->d_name, "port_", 5) || link_wanted(chain, entry->d_name, ports, n))
+		if (strncmp(entry->d_name, "port_", 5) ||
+		    link_wanted(chain, entry->d_name, ports, n))
 			continue;
 		snprintf(path, sizeof(path), "%s/%s", links, entry->d_name);
 		unlink(path);

@@ -15,9 +15,9 @@ struct bpf_object;
 
 struct chain_options {
 	uint32_t max_flows4, max_flows6; /* connections; the tables hold both directions of each */
-	uint32_t inserts_per_s;		 /* flow entries a CPU may insert */
-	bool doorkeeper;		 /* install a flow from its second packet on */
-	bool router;			 /* entry takes only frames to the port's MAC address */
+	uint32_t inserts_per_s;          /* flow entries a CPU may insert */
+	bool doorkeeper;                 /* install a flow from its second packet on */
+	bool router;                     /* entry takes only frames to the port's MAC address */
 };
 
 /* A port as the kernel knows it. */
@@ -53,7 +53,8 @@ struct chain {
 #define FLOW6_BYTES (2 * (48 + sizeof(struct flow6_key) + sizeof(struct flow6) + 16))
 
 /* Loads clock, counters and finish into `pins` (pins_make()) and starts the clock. Pins of an
- * earlier process that fit are adopted; those that do not are removed first. Returns 0 or -errno. */
+ * earlier process that fit are adopted; those that do not are removed first. Returns 0 or -errno.
+ */
 int chain_open(struct chain *chain, const char *pins, const struct chain_options *options);
 
 /* Unloads; what is pinned stays. */
@@ -63,7 +64,8 @@ void chain_close(struct chain *chain);
  * `conns4` and `conns6` of a function have the size of the flow tables. Returns 0 or -errno. */
 int chain_prepare(const struct chain *chain, struct bpf_object *object);
 
-/* Puts a function's program into slot `hop` of the bank in use, finish behind it. Returns 0 or -errno. */
+/* Puts a function's program into slot `hop` of the bank in use, finish behind it. Returns 0 or
+ * -errno. */
 int chain_set_hop(struct chain *chain, unsigned int hop, int program);
 
 /* Finds what the kernel says of an interface; its index in the maps is the one it had before, or

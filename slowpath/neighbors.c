@@ -35,7 +35,7 @@ struct neighbors {
 	void *arg;
 	struct mnl_socket *events, *requests;
 	struct neighbor slots[NEXT_HOPS_MAX]; /* key.ifindex 0: free */
-	uint64_t hash;			      /* being summed up by a dump */
+	uint64_t hash;                        /* being summed up by a dump */
 	char buffer[MESSAGE_BYTES];
 };
 
@@ -62,7 +62,7 @@ static void slot_write(struct neighbors *neighbors, unsigned int slot, const str
 static void slot_set(struct neighbors *neighbors, unsigned int slot, const uint8_t *mac)
 {
 	const struct port *port = port_find(neighbors, neighbors->slots[slot].key.ifindex);
-	struct next_hop hop = {.port = NEXT_HOP_DOWN};
+	struct next_hop hop = { .port = NEXT_HOP_DOWN };
 
 	if (port && mac) {
 		memcpy(hop.dst_mac, mac, 6);
@@ -101,14 +101,13 @@ static bool neighbor_key(const struct nlmsghdr *message, const struct nlattr **t
 	mnl_attr_parse(message, sizeof(*neighbor), attribute_take, table);
 	if (!table[NDA_DST] || mnl_attr_get_payload_len(table[NDA_DST]) != bytes)
 		return false;
-	*key = (struct next_hop_key){.ifindex = neighbor->ndm_ifindex,
-				     .family = neighbor->ndm_family};
+	*key = (struct next_hop_key){ .ifindex = neighbor->ndm_ifindex,
+				      .family = neighbor->ndm_family };
 	memcpy(key->gateway, mnl_attr_get_payload(table[NDA_DST]), bytes);
 	return true;
 }
 
-#define NUD_USABLE                                                                                 \
-	(NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT | NUD_NOARP)
+#define NUD_USABLE (NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT | NUD_NOARP)
 
 static void neighbor_take(struct neighbors *neighbors, const struct nlmsghdr *message)
 {
@@ -136,8 +135,7 @@ static void link_take(struct neighbors *neighbors, const struct nlmsghdr *messag
 
 	if (!port)
 		return;
-	mnl_attr_for_each(attribute, message, sizeof(*link))
-	{
+	mnl_attr_for_each(attribute, message, sizeof(*link)) {
 		if (mnl_attr_get_type(attribute) == IFLA_MTU) {
 			changed |= port->mtu != mnl_attr_get_u32(attribute);
 			port->mtu = mnl_attr_get_u32(attribute);
@@ -243,7 +241,7 @@ static int slot_take(struct neighbors *neighbors, const struct next_hop_key *key
 	for (*slot = 1; *slot < NEXT_HOPS_MAX; (*slot)++) {
 		if (neighbors->slots[*slot].key.ifindex)
 			continue;
-		neighbors->slots[*slot] = (struct neighbor){.key = *key, .used = true};
+		neighbors->slots[*slot] = (struct neighbor){ .key = *key, .used = true };
 		slot_set(neighbors, *slot, NULL);
 		return 0;
 	}
@@ -263,7 +261,8 @@ int neighbors_add(struct neighbors *neighbors, const struct next_hop_key *key)
 	}
 	if (r)
 		return r;
-	return bpf_map_update_elem(neighbors->chain->next_hop_ids, key, &slot, BPF_ANY) ? -errno : 0;
+	return bpf_map_update_elem(neighbors->chain->next_hop_ids, key, &slot, BPF_ANY) ? -errno
+											: 0;
 }
 
 /* Slots of an earlier process: those of ports are kept, the rest forgotten. */
@@ -277,7 +276,7 @@ static void slots_adopt(struct neighbors *neighbors)
 		bool known = !bpf_map_lookup_elem(ids, &next, &slot);
 
 		if (known && slot && slot < NEXT_HOPS_MAX && port_find(neighbors, next.ifindex)) {
-			neighbors->slots[slot] = (struct neighbor){.key = next, .used = true};
+			neighbors->slots[slot] = (struct neighbor){ .key = next, .used = true };
 		} else {
 			bpf_map_delete_elem(ids, &next);
 			previous = NULL; /* the walk begins anew behind a deleted key */
@@ -290,9 +289,9 @@ static void slots_adopt(struct neighbors *neighbors)
 
 static int events_open(struct neighbors *neighbors)
 {
-	const int groups[] = {RTNLGRP_LINK,	   RTNLGRP_NEIGH,	RTNLGRP_IPV4_ROUTE,
-			      RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR,
-			      RTNLGRP_IPV4_RULE,  RTNLGRP_IPV6_RULE};
+	const int groups[] = { RTNLGRP_LINK,       RTNLGRP_NEIGH,       RTNLGRP_IPV4_ROUTE,
+			       RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR,
+			       RTNLGRP_IPV4_RULE,  RTNLGRP_IPV6_RULE };
 	int bytes = RECEIVE_BYTES;
 
 	neighbors->events = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -358,7 +357,8 @@ int neighbors_fd(const struct neighbors *neighbors)
 int neighbors_receive(struct neighbors *neighbors, unsigned int budget)
 {
 	while (budget--) {
-		ssize_t n = mnl_socket_recvfrom(neighbors->events, neighbors->buffer, MESSAGE_BYTES);
+		ssize_t n =
+			mnl_socket_recvfrom(neighbors->events, neighbors->buffer, MESSAGE_BYTES);
 
 		if (n < 0 && errno == ENOBUFS) {
 			neighbors->changed(neighbors->arg, "lost events");
@@ -377,7 +377,8 @@ void neighbors_use(struct neighbors *neighbors, uint16_t slot)
 		neighbors->slots[slot].used = true;
 }
 
-/* NTF_USE makes the kernel treat the neighbor as if it had just sent to it: a stale one is probed. */
+/* NTF_USE makes the kernel treat the neighbor as if it had just sent to it: a stale one is probed.
+ */
 static int neighbor_touch(struct neighbors *neighbors, const struct next_hop_key *key)
 {
 	char buffer[128] __attribute__((aligned(8))) = {};
@@ -424,11 +425,11 @@ static int hash_take(const struct nlmsghdr *message, void *data)
 	    ((const struct rtmsg *)payload)->rtm_flags & RTM_F_CLONED)
 		return MNL_CB_OK;
 	hash = hash64(payload, header, message->nlmsg_type);
-	mnl_attr_for_each(attribute, message, header)
-	{
+	mnl_attr_for_each(attribute, message, header) {
 		unsigned int type = mnl_attr_get_type(attribute);
 
-		if (message->nlmsg_type == RTM_NEWADDR ? type != IFA_CACHEINFO : type != RTA_CACHEINFO)
+		if (message->nlmsg_type == RTM_NEWADDR ? type != IFA_CACHEINFO
+						       : type != RTA_CACHEINFO)
 			hash = hash64(attribute, attribute->nla_len, hash);
 	}
 	neighbors->hash += hash; /* a sum: the order of a dump means nothing */
@@ -437,7 +438,7 @@ static int hash_take(const struct nlmsghdr *message, void *data)
 
 uint64_t neighbors_fingerprint(struct neighbors *neighbors)
 {
-	const uint16_t types[] = {RTM_GETROUTE, RTM_GETRULE, RTM_GETADDR};
+	const uint16_t types[] = { RTM_GETROUTE, RTM_GETRULE, RTM_GETADDR };
 	uint64_t hash = 0;
 
 	for (unsigned int i = 0; i < neighbors->n_ports; i++)

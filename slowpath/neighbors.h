@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Neighbors: gives next hops their slots, keeps their MAC addresses true, and watches the routes. */
+/* Neighbors: gives next hops their slots, keeps their MAC addresses true, and watches the routes.
+ */
 #ifndef EVNF_SLOWPATH_NEIGHBORS_H
 #define EVNF_SLOWPATH_NEIGHBORS_H
 

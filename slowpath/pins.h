@@ -5,15 +5,16 @@
 
 #include <stddef.h>
 
-#define PINS_VERSION "1"       /* layout of the maps; another version never meets this one's pins */
-#define PINS_PATH_MAX 256      /* bytes of a path under bpffs, NUL included */
+#define PINS_VERSION "1"  /* layout of the maps; another version never meets this one's pins */
+#define PINS_PATH_MAX 256 /* bytes of a path under bpffs, NUL included */
 #define PINS_BPFFS "/sys/fs/bpf"
 
 /* Makes <bpffs>/evnf/<version>/<name>/links, mounting a bpffs first where none is. path takes
  * <bpffs>/evnf/<version>/<name>. Returns 0, -ENAMETOOLONG, or the -errno of mount or mkdir. */
 int pins_make(const char *bpffs, const char *name, char path[PINS_PATH_MAX]);
 
-/* The same path without making anything. Returns 0, -ENAMETOOLONG, or -ENOENT when it is not there. */
+/* The same path without making anything. Returns 0, -ENAMETOOLONG, or -ENOENT when it is not there.
+ */
 int pins_find(const char *bpffs, const char *name, char path[PINS_PATH_MAX]);
 
 /* Removes every pin of the chain and its directories. Returns 0 or the first -errno. */
@@ -26,7 +27,8 @@ int pins_lock(const char *path);
 /* Opens a pinned map or link, `leaf` below path. Returns a descriptor or -errno. */
 int pins_open(const char *path, const char *leaf);
 
-/* Maps a pinned BPF_F_MMAPABLE array of `bytes` for reading and writing. Returns NULL with errno. */
+/* Maps a pinned BPF_F_MMAPABLE array of `bytes` for reading and writing. Returns NULL with errno.
+ */
 void *pins_map(const char *path, const char *leaf, size_t bytes);
 
 #endif

@@ -15,8 +15,8 @@
 #include "common/util/log.h"
 #include "slowpath/vnf.h"
 
-#define BUMP_PAUSE_MS 100    /* the generation changes at most ten times a second */
-#define SWEEP_PERIOD_S 10    /* every flow entry is visited once in this time */
+#define BUMP_PAUSE_MS 100 /* the generation changes at most ten times a second */
+#define SWEEP_PERIOD_S 10 /* every flow entry is visited once in this time */
 #define NEIGHBOR_PERIOD_MS 5000
 #define RENEW_PERIOD_MS 500
 #define NEIGHBOR_BUDGET 256 /* messages taken in one turn of the loop */
@@ -145,7 +145,8 @@ static int chain_begin(struct slowpath *slowpath, const char *pins)
 	int r = chain_open(&slowpath->chain, pins, &options);
 
 	if (r == -EPERM)
-		return log_err(r, "load the fast path: root, or CAP_BPF and CAP_NET_ADMIN, is needed");
+		return log_err(r,
+			       "load the fast path: root, or CAP_BPF and CAP_NET_ADMIN, is needed");
 	return r ? log_err(r, "load the fast path (-v tells more)") : 0;
 }
 

@@ -22,12 +22,12 @@ static const struct {
 	enum fate fate;
 	const char *help;
 } reasons[] = {
-#define X(name, fate, help) {#name, FATE_##fate, help},
+#define X(name, fate, help) { #name, FATE_##fate, help },
 	REASONS(X)
 #undef X
 };
 
-static const char *const fates[] = {"left", "kernel", "drop"};
+static const char *const fates[] = { "left", "kernel", "drop" };
 
 /* Sums a per-CPU array element of 64-bit counters over the CPUs. */
 static int percpu_sum(int fd, uint32_t key, uint64_t *sum, size_t n)
@@ -62,7 +62,7 @@ static int port_read(const char *pins, const struct device_key *device, uint32_t
 	__cleanup_fd int sent = pins_open(pins, "port_sent");
 	int r;
 
-	*view = (struct port_view){.ifindex = device->ifindex, .netns = device->netns};
+	*view = (struct port_view){ .ifindex = device->ifindex, .netns = device->netns };
 	if (!if_indextoname(device->ifindex, view->name))
 		snprintf(view->name, sizeof(view->name), "if%u", device->ifindex);
 	if (counters < 0 || sent < 0)
@@ -95,8 +95,9 @@ static int ports_read(const char *pins, struct port_view views[PORTS_MAX])
 		previous = &key;
 	}
 	for (index = 0; index < PORTS_MAX; index++) {
-		int r = devices[index].ifindex ? port_read(pins, &devices[index], index, &views[n++])
-					       : 0;
+		int r = devices[index].ifindex
+				? port_read(pins, &devices[index], index, &views[n++])
+				: 0;
 
 		if (r)
 			return r;
@@ -107,9 +108,11 @@ static int ports_read(const char *pins, struct port_view views[PORTS_MAX])
 static int show_ports(const char *pins, bool json, FILE *out)
 {
 	static const struct table_column columns[] = {
-		{"port", TABLE_LEFT},	   {"rx packets", TABLE_RIGHT}, {"rx bytes", TABLE_RIGHT},
-		{"fast path", TABLE_RIGHT}, {"kernel", TABLE_RIGHT},	 {"dropped", TABLE_RIGHT},
-		{"tx packets", TABLE_RIGHT}, {"tx lost", TABLE_RIGHT}};
+		{ "port", TABLE_LEFT },        { "rx packets", TABLE_RIGHT },
+		{ "rx bytes", TABLE_RIGHT },   { "fast path", TABLE_RIGHT },
+		{ "kernel", TABLE_RIGHT },     { "dropped", TABLE_RIGHT },
+		{ "tx packets", TABLE_RIGHT }, { "tx lost", TABLE_RIGHT }
+	};
 	__cleanup_free struct port_view *views = calloc(PORTS_MAX, sizeof(*views));
 	int n = views ? ports_read(pins, views) : -ENOMEM;
 	struct table *table;
@@ -130,13 +133,13 @@ static int show_ports(const char *pins, bool json, FILE *out)
 			const char *key;
 			uint64_t value;
 		} cells[] = {
-			{"rx_packets", v->packets[0] + v->packets[1] + v->packets[2]},
-			{"rx_bytes", v->bytes[0] + v->bytes[1] + v->bytes[2]},
-			{"fast_packets", v->packets[FATE_LEFT]},
-			{"kernel_packets", v->packets[FATE_KERNEL]},
-			{"dropped_packets", v->packets[FATE_DROP]},
-			{"tx_packets", v->sent.packets},
-			{"tx_lost", v->sent.lost + v->sent.redirect + v->sent.aborted},
+			{ "rx_packets", v->packets[0] + v->packets[1] + v->packets[2] },
+			{ "rx_bytes", v->bytes[0] + v->bytes[1] + v->bytes[2] },
+			{ "fast_packets", v->packets[FATE_LEFT] },
+			{ "kernel_packets", v->packets[FATE_KERNEL] },
+			{ "dropped_packets", v->packets[FATE_DROP] },
+			{ "tx_packets", v->sent.packets },
+			{ "tx_lost", v->sent.lost + v->sent.redirect + v->sent.aborted },
 		};
 
 		if (json) {
@@ -171,11 +174,11 @@ static int show_ports(const char *pins, bool json, FILE *out)
 /* Counters are what happened to packets, by reason, over all ports. */
 static int show_counters(const char *pins, bool json, FILE *out)
 {
-	static const struct table_column columns[] = {{"reason", TABLE_LEFT},
-						      {"to", TABLE_LEFT},
-						      {"packets", TABLE_RIGHT},
-						      {"bytes", TABLE_RIGHT},
-						      {"meaning", TABLE_LEFT}};
+	static const struct table_column columns[] = { { "reason", TABLE_LEFT },
+						       { "to", TABLE_LEFT },
+						       { "packets", TABLE_RIGHT },
+						       { "bytes", TABLE_RIGHT },
+						       { "meaning", TABLE_LEFT } };
 	__cleanup_free struct port_view *views = calloc(PORTS_MAX, sizeof(*views));
 	int n = views ? ports_read(pins, views) : -ENOMEM;
 	struct port_counters sum = {};
@@ -246,23 +249,26 @@ static void flow_print(struct flow_printer *printer, const struct flow_view *v)
 {
 	const bool rewritten = v->head->actions & FLOW_REWRITE;
 	const bool current = v->head->generation == printer->state->generation;
-	const double idle_s = (double)(int32_t)(printer->state->tick - v->head->last_seen) / TICKS_PER_S;
+	const double idle_s =
+		(double)(int32_t)(printer->state->tick - v->head->last_seen) / TICKS_PER_S;
 	struct json *j = &printer->j;
 	const struct {
 		const char *key, *value;
-	} strings[] = {{"protocol", proto_name(v->proto)}, {"src", v->src}, {"dst", v->dst},
-		       {"to_src", rewritten ? v->to_src : v->src},
-		       {"to_dst", rewritten ? v->to_dst : v->dst}};
+	} strings[] = { { "protocol", proto_name(v->proto) },
+			{ "src", v->src },
+			{ "dst", v->dst },
+			{ "to_src", rewritten ? v->to_src : v->src },
+			{ "to_dst", rewritten ? v->to_dst : v->dst } };
 	const struct {
 		const char *key;
 		uint64_t value;
-	} numbers[] = {{"src_port", ntohs(v->ports[0])},
-		       {"dst_port", ntohs(v->ports[1])},
-		       {"to_src_port", ntohs(v->ports[rewritten ? 2 : 0])},
-		       {"to_dst_port", ntohs(v->ports[rewritten ? 3 : 1])},
-		       {"packets", v->head->packets},
-		       {"bytes", v->head->bytes},
-		       {"next_hop", v->head->next_hop}};
+	} numbers[] = { { "src_port", ntohs(v->ports[0]) },
+			{ "dst_port", ntohs(v->ports[1]) },
+			{ "to_src_port", ntohs(v->ports[rewritten ? 2 : 0]) },
+			{ "to_dst_port", ntohs(v->ports[rewritten ? 3 : 1]) },
+			{ "packets", v->head->packets },
+			{ "bytes", v->head->bytes },
+			{ "next_hop", v->head->next_hop } };
 
 	if (!printer->json) {
 		table_cell(printer->table, "%s", proto_name(v->proto));
@@ -299,9 +305,10 @@ static int flow4_visit(void *arg, const void *key, void *value)
 {
 	const struct flow4_key *k = key;
 	const struct flow4 *flow = value;
-	struct flow_view v = {.ports = {k->src_port, k->dst_port, flow->src_port, flow->dst_port},
-			      .proto = k->proto,
-			      .head = &flow->head};
+	struct flow_view v = { .ports = { k->src_port, k->dst_port, flow->src_port,
+					  flow->dst_port },
+			       .proto = k->proto,
+			       .head = &flow->head };
 
 	inet_ntop(AF_INET, &k->src_ip, v.src, sizeof(v.src));
 	inet_ntop(AF_INET, &k->dst_ip, v.dst, sizeof(v.dst));
@@ -315,9 +322,10 @@ static int flow6_visit(void *arg, const void *key, void *value)
 {
 	const struct flow6_key *k = key;
 	const struct flow6 *flow = value;
-	struct flow_view v = {.ports = {k->src_port, k->dst_port, flow->src_port, flow->dst_port},
-			      .proto = k->proto,
-			      .head = &flow->head};
+	struct flow_view v = { .ports = { k->src_port, k->dst_port, flow->src_port,
+					  flow->dst_port },
+			       .proto = k->proto,
+			       .head = &flow->head };
 
 	inet_ntop(AF_INET6, k->src_ip, v.src, sizeof(v.src));
 	inet_ntop(AF_INET6, k->dst_ip, v.dst, sizeof(v.dst));
@@ -347,10 +355,11 @@ static int flows_visit(const char *pins, const char *leaf, batch_fn visit, void 
 static int show_flows(const char *pins, bool json, FILE *out)
 {
 	static const struct table_column columns[] = {
-		{"proto", TABLE_LEFT},	  {"from", TABLE_LEFT},	    {"to", TABLE_LEFT},
-		{"leaves as", TABLE_LEFT}, {"packets", TABLE_RIGHT}, {"bytes", TABLE_RIGHT},
-		{"idle s", TABLE_RIGHT},  {"generation", TABLE_LEFT}};
-	struct flow_printer printer = {.json = json};
+		{ "proto", TABLE_LEFT },     { "from", TABLE_LEFT },      { "to", TABLE_LEFT },
+		{ "leaves as", TABLE_LEFT }, { "packets", TABLE_RIGHT },  { "bytes", TABLE_RIGHT },
+		{ "idle s", TABLE_RIGHT },   { "generation", TABLE_LEFT }
+	};
+	struct flow_printer printer = { .json = json };
 	int r;
 
 	printer.state = pins_map(pins, "chain", sizeof(*printer.state));
@@ -381,8 +390,8 @@ static int show_flows(const char *pins, bool json, FILE *out)
 
 static int show_chain(const char *pins, bool json, FILE *out)
 {
-	static const struct table_column columns[] = {{"of the chain", TABLE_LEFT},
-						      {"value", TABLE_RIGHT}};
+	static const struct table_column columns[] = { { "of the chain", TABLE_LEFT },
+						       { "value", TABLE_RIGHT } };
 	volatile struct chain_state *state = pins_map(pins, "chain", sizeof(*state));
 	struct table *table;
 	struct json j;
@@ -393,18 +402,18 @@ static int show_chain(const char *pins, bool json, FILE *out)
 	const struct {
 		const char *key;
 		uint64_t value;
-	} rows[] = {{"generation", state->generation},
-		    {"bumps", state->bumps},
-		    {"tick", state->tick},
-		    {"lease_left_ticks", (int32_t)(state->lease_until - state->tick) > 0
-						 ? state->lease_until - state->tick
-						 : 0},
-		    {"lease_lost", state->lease_lost},
-		    {"offload", state->offload},
-		    {"pid", state->pid},
-		    {"installs_refused_full", state->install_full},
-		    {"installs_refused_budget", state->install_budget},
-		    {"installs_undone", state->install_stale}};
+	} rows[] = { { "generation", state->generation },
+		     { "bumps", state->bumps },
+		     { "tick", state->tick },
+		     { "lease_left_ticks", (int32_t)(state->lease_until - state->tick) > 0
+						   ? state->lease_until - state->tick
+						   : 0 },
+		     { "lease_lost", state->lease_lost },
+		     { "offload", state->offload },
+		     { "pid", state->pid },
+		     { "installs_refused_full", state->install_full },
+		     { "installs_refused_budget", state->install_budget },
+		     { "installs_undone", state->install_stale } };
 
 	json_begin(&j, out);
 	table = table_new(columns, 2);
@@ -431,10 +440,10 @@ static int show_chain(const char *pins, bool json, FILE *out)
 }
 
 static const struct vnf_show common_shows[] = {
-	{"ports", "packets and bytes by port", show_ports},
-	{"counters", "packets and bytes by reason", show_counters},
-	{"flows", "the flow entries", show_flows},
-	{"chain", "generation, lease and installs", show_chain},
+	{ "ports", "packets and bytes by port", show_ports },
+	{ "counters", "packets and bytes by reason", show_counters },
+	{ "flows", "the flow entries", show_flows },
+	{ "chain", "generation, lease and installs", show_chain },
 	{},
 };
 

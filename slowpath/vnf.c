@@ -21,81 +21,81 @@
 
 enum exit_code { EXIT_OK, EXIT_FAILED, EXIT_USAGE };
 
-static const char *const attach_words[] = {"auto", "native", "generic", NULL};
+static const char *const attach_words[] = { "auto", "native", "generic", NULL };
 
 static const struct conf_key port_keys[] = {
-	{.name = "interface",
-	 .type = CONF_STRING,
-	 CONF_FIELD(__typeof__(((struct vnf_conf *)0)->ports[0]), interface),
-	 .min = 1,
-	 .help = "name of the interface"},
+	{ .name = "interface",
+	  .type = CONF_STRING,
+	  CONF_FIELD(__typeof__(((struct vnf_conf *)0)->ports[0]), interface),
+	  .min = 1,
+	  .help = "name of the interface" },
 };
 
 static const struct conf_key common_keys[] = {
-	{.name = "name",
-	 .type = CONF_STRING,
-	 CONF_FIELD(struct vnf_conf, name),
-	 .min = 1,
-	 .help = "name of this instance, unique on the machine"},
-	{.name = "bpffs",
-	 .type = CONF_STRING,
-	 CONF_FIELD(struct vnf_conf, bpffs),
-	 .min = 1,
-	 .def = PINS_BPFFS,
-	 .help = "where the BPF file system is, or shall be mounted"},
-	{.name = "ports",
-	 .type = CONF_GROUPS,
-	 CONF_LIST(struct vnf_conf, ports, n_ports),
-	 .min = 1,
-	 .keys = port_keys,
-	 .n_keys = sizeof(port_keys) / sizeof(port_keys[0]),
-	 .help = "the interfaces to attach to"},
-	{.name = "attach",
-	 .type = CONF_WORD,
-	 CONF_FIELD(struct vnf_conf, attach),
-	 .words = attach_words,
-	 .def = "auto",
-	 .help = "XDP in the driver (native), behind it (generic), or the better there is"},
-	{.name = "max_flows4",
-	 .type = CONF_INT,
-	 CONF_FIELD(struct vnf_conf, max_flows4),
-	 .min = 0,
-	 .max = 1 << 26,
-	 .def = "0",
-	 .unit = "connections",
-	 .help = "IPv4 connections to have room for; 0: by the memory of the machine"},
-	{.name = "max_flows6",
-	 .type = CONF_INT,
-	 CONF_FIELD(struct vnf_conf, max_flows6),
-	 .min = 0,
-	 .max = 1 << 26,
-	 .def = "0",
-	 .unit = "connections",
-	 .help = "the same for IPv6"},
-	{.name = "lease_s",
-	 .type = CONF_INT,
-	 CONF_FIELD(struct vnf_conf, lease_s),
-	 .min = 2,
-	 .max = 3600,
-	 .def = "10",
-	 .unit = "s",
-	 .help = "how long flow entries hold when the slow path is dead"},
-	{.name = "flow_idle_s",
-	 .type = CONF_INT,
-	 CONF_FIELD(struct vnf_conf, flow_idle_s),
-	 .min = 1,
-	 .max = 86400,
-	 .def = "60",
-	 .unit = "s",
-	 .help = "idle flow entries are dropped after this; they come back by a walk"},
-	{.name = "inserts_per_s",
-	 .type = CONF_INT,
-	 CONF_FIELD(struct vnf_conf, inserts_per_s),
-	 .min = 10,
-	 .max = 10000000,
-	 .def = "100000",
-	 .unit = "1/s",
-	 .help = "flow entries one CPU may insert"},
+	{ .name = "name",
+	  .type = CONF_STRING,
+	  CONF_FIELD(struct vnf_conf, name),
+	  .min = 1,
+	  .help = "name of this instance, unique on the machine" },
+	{ .name = "bpffs",
+	  .type = CONF_STRING,
+	  CONF_FIELD(struct vnf_conf, bpffs),
+	  .min = 1,
+	  .def = PINS_BPFFS,
+	  .help = "where the BPF file system is, or shall be mounted" },
+	{ .name = "ports",
+	  .type = CONF_GROUPS,
+	  CONF_LIST(struct vnf_conf, ports, n_ports),
+	  .min = 1,
+	  .keys = port_keys,
+	  .n_keys = sizeof(port_keys) / sizeof(port_keys[0]),
+	  .help = "the interfaces to attach to" },
+	{ .name = "attach",
+	  .type = CONF_WORD,
+	  CONF_FIELD(struct vnf_conf, attach),
+	  .words = attach_words,
+	  .def = "auto",
+	  .help = "XDP in the driver (native), behind it (generic), or the better there is" },
+	{ .name = "max_flows4",
+	  .type = CONF_INT,
+	  CONF_FIELD(struct vnf_conf, max_flows4),
+	  .min = 0,
+	  .max = 1 << 26,
+	  .def = "0",
+	  .unit = "connections",
+	  .help = "IPv4 connections to have room for; 0: by the memory of the machine" },
+	{ .name = "max_flows6",
+	  .type = CONF_INT,
+	  CONF_FIELD(struct vnf_conf, max_flows6),
+	  .min = 0,
+	  .max = 1 << 26,
+	  .def = "0",
+	  .unit = "connections",
+	  .help = "the same for IPv6" },
+	{ .name = "lease_s",
+	  .type = CONF_INT,
+	  CONF_FIELD(struct vnf_conf, lease_s),
+	  .min = 2,
+	  .max = 3600,
+	  .def = "10",
+	  .unit = "s",
+	  .help = "how long flow entries hold when the slow path is dead" },
+	{ .name = "flow_idle_s",
+	  .type = CONF_INT,
+	  CONF_FIELD(struct vnf_conf, flow_idle_s),
+	  .min = 1,
+	  .max = 86400,
+	  .def = "60",
+	  .unit = "s",
+	  .help = "idle flow entries are dropped after this; they come back by a walk" },
+	{ .name = "inserts_per_s",
+	  .type = CONF_INT,
+	  CONF_FIELD(struct vnf_conf, inserts_per_s),
+	  .min = 10,
+	  .max = 10000000,
+	  .def = "100000",
+	  .unit = "1/s",
+	  .help = "flow entries one CPU may insert" },
 };
 
 /* A port that is not there is an error of the file, and told at its line. */
@@ -106,7 +106,8 @@ static int ports_check(const void *values, const struct conf *conf, struct conf_
 
 	for (const char *c = common->name; *c; c++)
 		if (*c == '/' || *c == '.')
-			return conf_error_at(conf, error, "name", "'%c' is not allowed in a name", *c);
+			return conf_error_at(conf, error, "name", "'%c' is not allowed in a name",
+					     *c);
 	for (size_t i = 0; i < common->n_ports; i++) {
 		const char *interface = common->ports[i].interface;
 
@@ -115,7 +116,8 @@ static int ports_check(const void *values, const struct conf *conf, struct conf_
 			return conf_error_at(conf, error, key, "no interface %s here", interface);
 		for (size_t other = 0; other < i; other++)
 			if (!strcmp(common->ports[other].interface, interface))
-				return conf_error_at(conf, error, key, "%s is listed twice", interface);
+				return conf_error_at(conf, error, key, "%s is listed twice",
+						     interface);
 	}
 	return 0;
 }
@@ -138,16 +140,16 @@ static int configure(struct slowpath *slowpath)
 {
 	const struct vnf *vnf = slowpath->vnf;
 	const struct conf_section sections[] = {
-		{.keys = common_keys,
-		 .n = sizeof(common_keys) / sizeof(common_keys[0]),
-		 .out = &slowpath->conf,
-		 .out_size = sizeof(slowpath->conf),
-		 .check = ports_check},
-		{.keys = vnf->keys,
-		 .n = vnf->n_keys,
-		 .out = slowpath->own,
-		 .out_size = vnf->conf_size,
-		 .check = vnf->check},
+		{ .keys = common_keys,
+		  .n = sizeof(common_keys) / sizeof(common_keys[0]),
+		  .out = &slowpath->conf,
+		  .out_size = sizeof(slowpath->conf),
+		  .check = ports_check },
+		{ .keys = vnf->keys,
+		  .n = vnf->n_keys,
+		  .out = slowpath->own,
+		  .out_size = vnf->conf_size,
+		  .check = vnf->check },
 	};
 	struct conf_error error = {};
 	int r = conf_load(slowpath->path, sections, vnf->keys ? 2 : 1, &error);
@@ -179,7 +181,8 @@ static void usage(const struct vnf *vnf, FILE *out)
 		"  %s show WHAT [--json]      what the fast path holds; needs no running %s\n"
 		"  %s flush                   give every flow back to the slow path\n"
 		"  %s reload                  make the running %s read its configuration anew\n\n"
-		"  -c, --config FILE   configuration; show, flush and reload find the instance by it\n"
+		"  -c, --config FILE   configuration; show, flush and reload find the instance by "
+		"it\n"
 		"  -n, --name NAME     or by its name (%s)\n"
 		"      --bpffs DIR     and where its BPF file system is (" PINS_BPFFS ")\n"
 		"  -j, --json          for machines\n"
@@ -196,14 +199,17 @@ static void usage(const struct vnf *vnf, FILE *out)
 /* Returns -1 to go on, or the exit code. */
 static int command_parse(const struct vnf *vnf, int argc, char **argv, struct command *command)
 {
-	static const struct option options[] = {
-		{"config", required_argument, NULL, 'c'}, {"name", required_argument, NULL, 'n'},
-		{"bpffs", required_argument, NULL, 'b'},  {"json", no_argument, NULL, 'j'},
-		{"verbose", no_argument, NULL, 'v'},	  {"help", no_argument, NULL, 'h'},
-		{"version", no_argument, NULL, 'V'},	  {}};
+	static const struct option options[] = { { "config", required_argument, NULL, 'c' },
+						 { "name", required_argument, NULL, 'n' },
+						 { "bpffs", required_argument, NULL, 'b' },
+						 { "json", no_argument, NULL, 'j' },
+						 { "verbose", no_argument, NULL, 'v' },
+						 { "help", no_argument, NULL, 'h' },
+						 { "version", no_argument, NULL, 'V' },
+						 {} };
 	int option;
 
-	*command = (struct command){.name = vnf->name, .bpffs = PINS_BPFFS};
+	*command = (struct command){ .name = vnf->name, .bpffs = PINS_BPFFS };
 	while ((option = getopt_long(argc, argv, "c:n:jvhV", options, NULL)) >= 0) {
 		switch (option) {
 		case 'c':
@@ -255,8 +261,8 @@ static int pins_of(struct slowpath *slowpath, const struct command *command,
 	}
 	r = pins_find(bpffs, name, path);
 	if (r) {
-		log_error("%s is not running, and left nothing: no %s/evnf/" PINS_VERSION "/%s", name,
-			  bpffs, name);
+		log_error("%s is not running, and left nothing: no %s/evnf/" PINS_VERSION "/%s",
+			  name, bpffs, name);
 		return EXIT_FAILED;
 	}
 	return EXIT_OK;
@@ -354,12 +360,15 @@ static int do_reload(struct slowpath *slowpath, const struct command *command)
 static const struct {
 	const char *word;
 	int (*run)(struct slowpath *slowpath, const struct command *command);
-} commands[] = {{"run", do_run},     {"check", do_check},   {"show", do_show},
-		{"flush", do_flush}, {"reload", do_reload}};
+} commands[] = { { "run", do_run },
+		 { "check", do_check },
+		 { "show", do_show },
+		 { "flush", do_flush },
+		 { "reload", do_reload } };
 
 int vnf_main(const struct vnf *vnf, int argc, char **argv)
 {
-	struct slowpath slowpath = {.vnf = vnf};
+	struct slowpath slowpath = { .vnf = vnf };
 	struct command command;
 	int r = command_parse(vnf, argc, argv, &command);
 

@@ -58,7 +58,7 @@ struct vnf {
 	size_t n_keys;
 	size_t conf_size;
 	int (*check)(const void *values, const struct conf *conf, struct conf_error *error);
-	bool router;	 /* takes only frames to its ports' MAC addresses */
+	bool router;     /* takes only frames to its ports' MAC addresses */
 	bool doorkeeper; /* flows are installed from their second packet on */
 	/* Loads the hop's program: chain_prepare() between open and load. Returns it or -errno. */
 	int (*load)(struct slowpath *slowpath);
@@ -70,7 +70,7 @@ struct vnf {
 	/* Before the ports are detached; `leaving` is false when another process takes over. */
 	void (*stop)(struct slowpath *slowpath, bool leaving);
 	int (*flush)(const char *pins); /* forget the function's own state */
-	const struct vnf_show *shows;	/* ended by one without name; NULL: none */
+	const struct vnf_show *shows;   /* ended by one without name; NULL: none */
 };
 
 /* The whole main of a function: `return vnf_main(&efw, argc, argv);`. Returns the exit code: 0 ok,

@@ -1,0 +1,579 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Conns: records of accepted connections, kept in step with conntrack.
+#include "efw/conns.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/util/cleanup.h"
+#include "slowpath/batch.h"
+
+#define SWEEP_PERIOD_MAX_S 10
+#define UDP_STREAM_TICKS (2 * TICKS_PER_S) /* after this the kernel calls a UDP flow a stream */
+#define REFRESH_BATCH 512
+
+/* A record of either family, and what it is keyed by. */
+union conn_key {
+	struct flow4_key key4;
+	struct flow6_key key6;
+};
+
+union conn {
+	struct conn_head head;
+	struct conn4 conn4;
+	struct conn6 conn6;
+};
+
+/* Connections that conntrack told of during a dump: an open-addressed set of their ids. */
+struct id_set {
+	uint32_t *cells; /* id + 1, 0 free */
+	size_t size, used;
+};
+
+struct conns {
+	struct chain *chain;
+	struct ct *ct;
+	struct ct_timeouts timeouts;
+	uint32_t lease_ticks;
+	uint32_t shortest_s; /* timeout among the records */
+	int fds[2];          /* conns4, conns6 */
+	struct batch sweeps[2];
+	int sweeping; /* the family being visited: 0 IPv4, 1 IPv6 */
+	struct ct_refresh refreshes[REFRESH_BATCH];
+	union conn_key refresh_keys[REFRESH_BATCH];
+	uint8_t refresh_families[REFRESH_BATCH];
+	unsigned int n_refreshes;
+	struct id_set told;
+	bool resyncing;
+	struct conns_stats stats;
+};
+
+static int set_grow(struct id_set *set)
+{
+	struct id_set old = *set;
+
+	set->size = old.size ? 2 * old.size : 4096;
+	set->cells = calloc(set->size, sizeof(*set->cells));
+	if (!set->cells) {
+		*set = old;
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < old.size; i++) {
+		size_t at = old.cells[i] * 0x9e3779b1u & (set->size - 1);
+
+		if (!old.cells[i])
+			continue;
+		while (set->cells[at])
+			at = (at + 1) & (set->size - 1);
+		set->cells[at] = old.cells[i];
+	}
+	free(old.cells);
+	return 0;
+}
+
+/* The cell of an id, or the free one it would take. */
+static uint32_t *set_cell(const struct id_set *set, uint32_t id)
+{
+	uint32_t cell = id + 1 ? id + 1 : 1;
+	size_t at = cell * 0x9e3779b1u & (set->size - 1);
+
+	while (set->cells[at] && set->cells[at] != cell)
+		at = (at + 1) & (set->size - 1);
+	return &set->cells[at];
+}
+
+static int set_add(struct id_set *set, uint32_t id)
+{
+	uint32_t *cell;
+	int r = 2 * (set->used + 1) > set->size ? set_grow(set) : 0;
+
+	if (r)
+		return r;
+	cell = set_cell(set, id);
+	if (!*cell)
+		set->used++;
+	*cell = id + 1 ? id + 1 : 1;
+	return 0;
+}
+
+static void set_free(struct id_set *set)
+{
+	free(set->cells);
+	*set = (struct id_set){};
+}
+
+int conns_open(struct chain *chain, struct ct *ct, unsigned int lease_s, struct conns **conns)
+{
+	struct conns *new = calloc(1, sizeof(*new));
+	int r;
+
+	if (!new)
+		return -ENOMEM;
+	new->chain = chain;
+	new->ct = ct;
+	new->lease_ticks = (lease_s + 1) * TICKS_PER_S;
+	new->shortest_s = UINT32_MAX;
+	new->fds[0] = pins_open(chain->pins, "conns4");
+	new->fds[1] = pins_open(chain->pins, "conns6");
+	r = new->fds[0] < 0 ? new->fds[0] : new->fds[1] < 0 ? new->fds[1] : 0;
+	if (r || (r = batch_open(new->fds[0], &new->sweeps[0])) ||
+	    (r = batch_open(new->fds[1], &new->sweeps[1])) ||
+	    (r = ct_timeouts_read(&new->timeouts))) {
+		conns_close(new);
+		return r;
+	}
+	*conns = new;
+	return 0;
+}
+
+void conns_close(struct conns *conns)
+{
+	if (!conns)
+		return;
+	for (int i = 0; i < 2; i++) {
+		batch_close(&conns->sweeps[i]);
+		if (conns->fds[i] >= 0)
+			close(conns->fds[i]);
+	}
+	set_free(&conns->told);
+	free(conns);
+}
+
+static void key_make(const struct ct_tuple *tuple, bool reverse, union conn_key *key)
+{
+	const bool ip6 = tuple->family == AF_INET6;
+
+	memset(key, 0, sizeof(*key));
+	if (ip6) {
+		memcpy(key->key6.src_ip, reverse ? &tuple->dst : &tuple->src, 16);
+		memcpy(key->key6.dst_ip, reverse ? &tuple->src : &tuple->dst, 16);
+		key->key6.src_port = reverse ? tuple->dst_port : tuple->src_port;
+		key->key6.dst_port = reverse ? tuple->src_port : tuple->dst_port;
+		key->key6.proto = tuple->proto;
+	} else {
+		key->key4.src_ip = reverse ? tuple->dst.ip4 : tuple->src.ip4;
+		key->key4.dst_ip = reverse ? tuple->src.ip4 : tuple->dst.ip4;
+		key->key4.src_port = reverse ? tuple->dst_port : tuple->src_port;
+		key->key4.dst_port = reverse ? tuple->src_port : tuple->dst_port;
+		key->key4.proto = tuple->proto;
+	}
+}
+
+/* The key of the other direction: it arrives as this one leaves, turned round. */
+static void key_other(int family, const union conn *conn, union conn_key *other)
+{
+	struct ct_tuple to = { .family = family };
+
+	if (family == AF_INET6) {
+		memcpy(&to.src, conn->conn6.to.src_ip, 16);
+		memcpy(&to.dst, conn->conn6.to.dst_ip, 16);
+		to.src_port = conn->conn6.to.src_port;
+		to.dst_port = conn->conn6.to.dst_port;
+		to.proto = conn->conn6.to.proto;
+	} else {
+		to.src.ip4 = conn->conn4.to.src_ip;
+		to.dst.ip4 = conn->conn4.to.dst_ip;
+		to.src_port = conn->conn4.to.src_port;
+		to.dst_port = conn->conn4.to.dst_port;
+		to.proto = conn->conn4.to.proto;
+	}
+	key_make(&to, true, other);
+}
+
+static int family_fd(const struct conns *conns, int family)
+{
+	return conns->fds[family == AF_INET6];
+}
+
+/* The flow entry of one direction has the context of the port it came by. */
+static int entry_key(struct conns *conns, int family, const union conn_key *key, uint32_t ifindex,
+		     union conn_key *entry)
+{
+	uint32_t context;
+
+	*entry = *key;
+	if (bpf_map_lookup_elem(conns->chain->port_contexts, &ifindex, &context))
+		return -errno;
+	flow_set_context(family == AF_INET6 ? entry->key6.context : entry->key4.context, context);
+	return 0;
+}
+
+/* Voids installs under way, then deletes the entry. The record is gone already. */
+static void entry_forget(struct conns *conns, int family, const union conn_key *key,
+			 uint32_t in_ifindex)
+{
+	union conn_key entry;
+
+	if (family == AF_INET6)
+		chain_bump_flow6(conns->chain, &key->key6);
+	else
+		chain_bump_flow4(conns->chain, &key->key4);
+	if (!entry_key(conns, family, key, in_ifindex, &entry))
+		bpf_map_delete_elem(
+			family == AF_INET6 ? conns->chain->flows6 : conns->chain->flows4, &entry);
+}
+
+/* Both directions of the connection that `key` belongs to. */
+static void conn_forget(struct conns *conns, int family, const union conn_key *key)
+{
+	int fd = family_fd(conns, family);
+	union conn conn, other = {};
+	union conn_key other_key;
+
+	if (bpf_map_lookup_elem(fd, key, &conn))
+		return;
+	key_other(family, &conn, &other_key);
+	bpf_map_lookup_elem(fd, &other_key, &other);
+	bpf_map_delete_elem(fd, key);
+	bpf_map_delete_elem(fd, &other_key);
+	entry_forget(conns, family, key, conn.head.in_ifindex);
+	entry_forget(conns, family, &other_key, other.head.in_ifindex);
+	conns->stats.forgotten++;
+}
+
+/* How long the kernel lets this connection idle. An event comes with a timeout just set; if that is
+ * not the one configured, the connection has a policy of its own. */
+static uint32_t conn_timeout_s(const struct conns *conns, enum ct_event event,
+			       const struct ct_flow *flow)
+{
+	uint32_t configured = conns->timeouts.tcp_established_s;
+
+	if (flow->orig.proto == IPPROTO_UDP)
+		configured = flow->status & IPS_ASSURED ? conns->timeouts.udp_stream_s
+							: conns->timeouts.udp_s;
+	if (flow->timeout_s + 1 < configured)
+		return event == CT_DUMPED ? configured : flow->timeout_s + 1;
+	return flow->timeout_s > configured ? flow->timeout_s : configured;
+}
+
+static void conn_fill(union conn *conn, int family, const struct conn_head *head,
+		      const struct ct_tuple *leaves)
+{
+	union conn_key to;
+
+	memset(conn, 0, sizeof(*conn));
+	key_make(leaves, true, &to);
+	if (family == AF_INET6)
+		conn->conn6.to = to.key6;
+	else
+		conn->conn4.to = to.key4;
+	conn->head = *head;
+}
+
+static bool conn_known(struct conns *conns, int family, const union conn_key *key,
+		       const union conn *wanted)
+{
+	union conn conn;
+
+	if (bpf_map_lookup_elem(family_fd(conns, family), key, &conn) ||
+	    conn.head.ct_id != wanted->head.ct_id)
+		return false;
+	return family == AF_INET6 ? flow6_same(&conn.conn6.to, &wanted->conn6.to)
+				  : flow4_same(&conn.conn4.to, &wanted->conn4.to);
+}
+
+/* The reply's record is written first: the witness finds a direction by way of the other. */
+static int conn_install(struct conns *conns, enum ct_event event, const struct ct_flow *flow)
+{
+	const int family = flow->orig.family, fd = family_fd(conns, family);
+	const uint32_t tick = conns->chain->state->tick;
+	struct conn_head head = {
+		.ct_id = flow->id,
+		.timeout_s = conn_timeout_s(conns, event, flow),
+		.deadline = tick + flow->timeout_s * TICKS_PER_S,
+		.born = tick,
+		.last_seen = tick,
+	};
+	union conn_key orig_key, reply_key;
+	union conn orig, reply;
+
+	key_make(&flow->orig, false, &orig_key);
+	key_make(&flow->reply, false, &reply_key);
+	conn_fill(&orig, family, &head, &flow->reply);
+	if (conn_known(conns, family, &orig_key, &orig))
+		return 0;
+	conn_forget(conns, family, &orig_key);
+	conn_forget(conns, family, &reply_key);
+	if (head.timeout_s * TICKS_PER_S <= conns->lease_ticks) {
+		conns->stats.refused_short++;
+		return 0;
+	}
+	head.reply = 1;
+	conn_fill(&reply, family, &head, &flow->orig);
+	if (bpf_map_update_elem(fd, &reply_key, &reply, BPF_NOEXIST) ||
+	    bpf_map_update_elem(fd, &orig_key, &orig, BPF_NOEXIST)) {
+		int r = -errno;
+
+		bpf_map_delete_elem(fd, &reply_key);
+		conns->stats.refused_full += r == -E2BIG;
+		return r == -E2BIG ? 0 : r;
+	}
+	if (head.timeout_s < conns->shortest_s)
+		conns->shortest_s = head.timeout_s;
+	conns->stats.installed++;
+	return 0;
+}
+
+/* An event that does not tell the TCP state leaves it as it was: ask. */
+static const char *refusal_find(struct conns *conns, struct ct_flow *flow)
+{
+	const char *refusal = ct_refusal(flow);
+	struct ct_flow asked;
+
+	if (refusal != ct_tcp_unknown || ct_query(conns->ct, &flow->orig, &asked))
+		return refusal;
+	*flow = asked;
+	return ct_refusal(flow);
+}
+
+int conns_take(struct conns *conns, enum ct_event event, const struct ct_flow *told)
+{
+	struct ct_flow flow = *told;
+	union conn_key key;
+	int r;
+
+	key_make(&flow.orig, false, &key);
+	if (event == CT_DESTROY || refusal_find(conns, &flow)) {
+		conn_forget(conns, flow.orig.family, &key);
+		return 0;
+	}
+	if (conns->resyncing && (r = set_add(&conns->told, flow.id)))
+		return r;
+	return conn_install(conns, event, &flow);
+}
+
+/* ---- refreshing ---- */
+
+static uint32_t later(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a - b) > 0 ? a : b;
+}
+
+/* The last packet of a direction: of its walks, and of its flow entry. */
+static uint32_t direction_seen(struct conns *conns, int family, const union conn_key *key,
+			       const struct conn_head *head)
+{
+	union {
+		struct flow_head head;
+		struct flow4 flow4;
+		struct flow6 flow6;
+	} flow;
+	union conn_key entry;
+
+	if (entry_key(conns, family, key, head->in_ifindex, &entry) ||
+	    bpf_map_lookup_elem(family == AF_INET6 ? conns->chain->flows6 : conns->chain->flows4,
+				&entry, &flow))
+		return head->last_seen;
+	return later(head->last_seen, flow.head.last_seen);
+}
+
+static void refresh_refused(void *arg, unsigned int index, int error)
+{
+	struct conns *conns = arg;
+
+	(void)error;
+	conn_forget(conns, conns->refresh_families[index], &conns->refresh_keys[index]);
+}
+
+static int refreshes_send(struct conns *conns)
+{
+	unsigned int n = conns->n_refreshes;
+
+	conns->n_refreshes = 0;
+	if (!n)
+		return 0;
+	conns->stats.refreshed += n;
+	return ct_refresh(conns->ct, conns->refreshes, n, refresh_refused, conns);
+}
+
+static void tuple_make(int family, const union conn_key *key, struct ct_tuple *tuple)
+{
+	memset(tuple, 0, sizeof(*tuple));
+	tuple->family = family;
+	if (family == AF_INET6) {
+		memcpy(&tuple->src, key->key6.src_ip, 16);
+		memcpy(&tuple->dst, key->key6.dst_ip, 16);
+		tuple->src_port = key->key6.src_port;
+		tuple->dst_port = key->key6.dst_port;
+		tuple->proto = key->key6.proto;
+	} else {
+		tuple->src.ip4 = key->key4.src_ip;
+		tuple->dst.ip4 = key->key4.dst_ip;
+		tuple->src_port = key->key4.src_port;
+		tuple->dst_port = key->key4.dst_port;
+		tuple->proto = key->key4.proto;
+	}
+}
+
+/* Tells the kernel when the connection, last seen at tick `seen`, shall expire, and notes it in the
+ * record. The update never revives a record that the fast path deleted meanwhile. */
+static int conn_refresh(struct conns *conns, int family, const union conn_key *key,
+			union conn *conn, uint32_t seen)
+{
+	const uint32_t tick = conns->chain->state->tick;
+	const bool udp = (family == AF_INET6 ? key->key6.proto : key->key4.proto) == IPPROTO_UDP;
+	struct ct_refresh *refresh = &conns->refreshes[conns->n_refreshes];
+	uint32_t left;
+
+	if (udp && conn->head.timeout_s == conns->timeouts.udp_s &&
+	    (int32_t)(seen - conn->head.born) > UDP_STREAM_TICKS)
+		conn->head.timeout_s = conns->timeouts.udp_stream_s;
+	left = seen + conn->head.timeout_s * TICKS_PER_S - tick;
+	if ((int32_t)left < TICKS_PER_S)
+		left = TICKS_PER_S;
+	tuple_make(family, key, &refresh->orig);
+	refresh->timeout_s = (left + TICKS_PER_S - 1) / TICKS_PER_S;
+	refresh->assured = udp && conn->head.timeout_s == conns->timeouts.udp_stream_s
+				   ? IPS_CONFIRMED | IPS_SEEN_REPLY
+				   : 0;
+	conn->head.deadline = tick + refresh->timeout_s * TICKS_PER_S;
+	if (bpf_map_update_elem(family_fd(conns, family), key, conn, BPF_EXIST))
+		return errno == ENOENT ? 0 : -errno;
+	conns->refresh_keys[conns->n_refreshes] = *key;
+	conns->refresh_families[conns->n_refreshes++] = family;
+	return conns->n_refreshes == REFRESH_BATCH ? refreshes_send(conns) : 0;
+}
+
+/* The kernel's deadline comes near: a connection with traffic since it was set gets a new one, one
+ * without goes back to the kernel, which ends it or sees its next packet. */
+static int conn_due(struct conns *conns, int family, const union conn_key *key, union conn *conn)
+{
+	const uint32_t set_for = conn->head.deadline - conn->head.timeout_s * TICKS_PER_S;
+	uint32_t seen = direction_seen(conns, family, key, &conn->head);
+	union conn_key other_key;
+	union conn other;
+
+	key_other(family, conn, &other_key);
+	if (!bpf_map_lookup_elem(family_fd(conns, family), &other_key, &other))
+		seen = later(seen, direction_seen(conns, family, &other_key, &other.head));
+	if ((int32_t)(seen - set_for) > TICKS_PER_S)
+		return conn_refresh(conns, family, key, conn, seen);
+	conn_forget(conns, family, key);
+	return 0;
+}
+
+static uint32_t sweep_period_s(const struct conns *conns)
+{
+	uint32_t spare_s = conns->shortest_s - conns->lease_ticks / TICKS_PER_S;
+
+	if (conns->shortest_s == UINT32_MAX || spare_s / 4 > SWEEP_PERIOD_MAX_S)
+		return SWEEP_PERIOD_MAX_S;
+	return spare_s / 4 ? spare_s / 4 : 1;
+}
+
+static int conn_visit(void *arg, const void *key, void *value)
+{
+	struct conns *conns = arg;
+	const int family = conns->sweeping ? AF_INET6 : AF_INET;
+	union conn *conn = value;
+	uint32_t ahead = conns->lease_ticks + sweep_period_s(conns) * TICKS_PER_S;
+	union conn_key own = {};
+	union conn copy = {};
+
+	if (conn->head.reply ||
+	    (int32_t)(conn->head.deadline - conns->chain->state->tick - ahead) > 0)
+		return 0;
+	memcpy(&own, key, family == AF_INET6 ? sizeof(own.key6) : sizeof(own.key4));
+	memcpy(&copy, conn, family == AF_INET6 ? sizeof(copy.conn6) : sizeof(copy.conn4));
+	return conn_due(conns, family, &own, &copy);
+}
+
+int conns_step(struct conns *conns)
+{
+	for (conns->sweeping = 0; conns->sweeping < 2; conns->sweeping++) {
+		struct batch *batch = &conns->sweeps[conns->sweeping];
+		uint32_t share = batch_share(batch, sweep_period_s(conns) * TICKS_PER_S);
+		int r = batch_step(batch, share, conn_visit, conns);
+
+		if (r < 0)
+			return r;
+	}
+	return refreshes_send(conns);
+}
+
+/* ---- resynchronising ---- */
+
+int conns_resync_begin(struct conns *conns)
+{
+	set_free(&conns->told);
+	conns->resyncing = true;
+	return set_grow(&conns->told);
+}
+
+static int conn_confirm(void *arg, const void *key, void *value)
+{
+	struct conns *conns = arg;
+	const union conn *conn = value;
+	const int family = conns->sweeping ? AF_INET6 : AF_INET;
+	union conn_key own = {};
+
+	if (conn->head.reply || *set_cell(&conns->told, conn->head.ct_id))
+		return 0;
+	memcpy(&own, key, family == AF_INET6 ? sizeof(own.key6) : sizeof(own.key4));
+	conn_forget(conns, family, &own);
+	return 0;
+}
+
+int conns_resync_end(struct conns *conns)
+{
+	int r = 0;
+
+	for (conns->sweeping = 0; !r && conns->sweeping < 2; conns->sweeping++) {
+		struct batch batch;
+
+		r = batch_open(conns->fds[conns->sweeping], &batch);
+		if (r)
+			break;
+		while ((r = batch_step(&batch, BATCH_MAX, conn_confirm, conns)) == 1)
+			;
+		batch_close(&batch);
+	}
+	conns->resyncing = false;
+	set_free(&conns->told);
+	return r;
+}
+
+const struct conns_stats *conns_stats(const struct conns *conns)
+{
+	return &conns->stats;
+}
+
+/* ---- flushing, without a slow path ---- */
+
+struct flush {
+	int fd;
+};
+
+static int conn_flush(void *arg, const void *key, void *value)
+{
+	(void)value;
+	bpf_map_delete_elem(((struct flush *)arg)->fd, key);
+	return 0;
+}
+
+int conns_flush(const char *pins)
+{
+	const char *const leaves[] = { "conns4", "conns6" };
+
+	for (int i = 0; i < 2; i++) {
+		__cleanup_fd int fd = pins_open(pins, leaves[i]);
+		struct flush flush = { fd };
+		struct batch batch;
+		int r = fd < 0 ? fd : batch_open(fd, &batch);
+
+		if (r)
+			return r;
+		while ((r = batch_step(&batch, BATCH_MAX, conn_flush, &flush)) == 1)
+			;
+		batch_close(&batch);
+		if (r)
+			return r;
+	}
+	return 0;
+}

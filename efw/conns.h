@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Conns: the records of offloaded connections, as the slow path installs, refreshes and forgets
+ * them. */
+#ifndef EVNF_EFW_CONNS_H
+#define EVNF_EFW_CONNS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "efw/conntrack.h"
+#include "efw/efw.h"
+#include "slowpath/chain.h"
+
+struct conns;
+
+/* What happened to records, for `show`. */
+struct conns_stats {
+	uint64_t installed, forgotten, refreshed;
+	uint64_t refused_full;  /* no room: the connection stays with the kernel */
+	uint64_t refused_short; /* its timeout is no longer than the lease allows */
+};
+
+/* Opens the pinned tables conns4 and conns6 of the chain. lease_s: no record may outlive the
+ * kernel's connection by the time a dead slow path's entries hold. Returns 0 or -errno. */
+int conns_open(struct chain *chain, struct ct *ct, unsigned int lease_s, struct conns **conns);
+void conns_close(struct conns *conns);
+
+/* Conntrack tells of a connection: records for both directions are installed, kept, or forgotten.
+ * Returns 0 or -errno; a full table is no error. */
+int conns_take(struct conns *conns, enum ct_event event, const struct ct_flow *flow);
+
+/* Every TICK_MS: visits a part of the records and does what is due: connections with traffic are
+ * refreshed in the kernel, others are given back to it before they expire. Returns 0 or -errno. */
+int conns_step(struct conns *conns);
+
+/* A dump begins: from now on conns_take() remembers what it told. */
+int conns_resync_begin(struct conns *conns);
+/* It is complete: records of connections that it did not tell of are forgotten. */
+int conns_resync_end(struct conns *conns);
+
+const struct conns_stats *conns_stats(const struct conns *conns);
+
+/* Deletes every record of the pinned tables below `pins`. Returns 0 or -errno. */
+int conns_flush(const char *pins);
+
+#endif
