@@ -18,6 +18,7 @@ demo_DEPS := $(packet_DEPS) iptables nftables conntrack procps iputils-ping curl
 bench_DEPS := $(demo_DEPS) ethtool
 unit_DEPS := python3
 san_DEPS := $(packet_DEPS)
+fuzz_DEPS := python3 libclang-rt-14-dev
 lint_DEPS := python3 git clang-format clang-tidy
 kernel_DEPS := python3 qemu-system-x86 busybox-static cpio xz-utils
 
@@ -53,11 +54,12 @@ BPF_OBJECTS := $(patsubst %.c,build/obj/%.o,$(wildcard $(addsuffix /*.bpf.c,fast
 BINARIES := $(BUILT:%=$(B)/bin/%)
 UNIT := $(call programs,tests/unit,tests/unit,test_*)
 PACKET := $(call programs,tests/packet,tests/packet,test_*)
+FUZZ := $(call programs,tests/fuzz,fuzz,fuzz_*)
 BENCH := $(filter-out %.bpf,$(call programs,tests/bench,bench,*))
 
-TIER_TARGETS := test-unit test-packet test-net test-kernel test-lint test-san
+TIER_TARGETS := test-unit test-packet test-net test-kernel test-lint test-san test-fuzz
 .PHONY: all skipped help deps test $(TIER_TARGETS) demo bench lint format install clean
-.PHONY: for-unit for-packet for-net for-kernel for-lint for-san for-bench
+.PHONY: for-unit for-packet for-net for-kernel for-lint for-san for-fuzz for-bench
 .SECONDARY:
 $(if $(V),,.SILENT:)
 .DELETE_ON_ERROR:
@@ -75,14 +77,14 @@ help: ## this list
 	echo "  STRICT=1: what is missing is an error; ONLY=word: only tests with the word in their name; V=1: show the commands"
 
 deps: ## install what building, testing, lint and demo need and this Debian lacks (as root)
-	$(call need,net demo bench lint kernel)
+	$(call need,net demo bench lint kernel fuzz)
 
 # The sub-make sees the machine as it is after the installation. Root leaves build/ to who called sudo.
 remake = $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 own = r=$$?; test -z "$$SUDO_UID" || chown -R "$$SUDO_UID:$$SUDO_GID" build; exit $$r
 need = tests/deps $(sort $(build_DEPS) $(foreach part,$(1),$($(part)_DEPS)))
 
-test: ## install what is missing, build, and run the tiers TIERS="unit packet net kernel lint san"
+test: ## install what is missing, build, and run the tiers TIERS="unit packet net kernel lint san fuzz"
 	$(call need,$(TIERS))
 	+$(remake) $(TIERS:%=for-%)
 	tests/run $(TIERS); $(own)
@@ -97,6 +99,7 @@ $(TIER_TARGETS): test-%:
 for-unit: skipped $(UNIT) $(BINARIES)
 for-packet for-kernel: skipped $(PACKET)
 for-net for-bench: skipped $(BINARIES) $(BENCH)
+for-fuzz: skipped $(FUZZ)
 for-lint: $(call skeletons,fastpath $(VNFS) tests/packet tests/bench)
 for-san: for-unit for-packet
 	+$(remake) SAN=1 for-unit for-packet
@@ -158,6 +161,13 @@ $(B)/bin/%: $$(call objects,$$(call sources,$$*)) $(B)/libevnf.a
 	echo "  LINK  $@"
 	mkdir -p $(@D)
 	$(LINK) $(addprefix -l,$(LIBS) $($*_LIBS))
+
+# A fuzzer includes the file it fuzzes, so that this is instrumented too.
+$(FUZZ): $(B)/%: tests/%.c Makefile $(B)/libvnfs.a $(B)/libevnf.a
+	echo "  FUZZ  $@"
+	mkdir -p $(@D)
+	clang -std=gnu11 $(WARNINGS) -MMD -MP -MF $@.d -I. -Ibuild -O1 -g -fsanitize=fuzzer,address,undefined -o $@ $< \
+		$(filter %.a,$^) $(addprefix -l,$(LIBS) $(tests_LIBS))
 
 $(BENCH): $(B)/%: $(B)/obj/tests/%.o
 $(UNIT) $(PACKET): $(B)/%: $(B)/obj/%.o
