@@ -262,18 +262,16 @@ class Peer:
 
 class Conversation:
 	"""A hand-made TCP connection through the router: both ends are Peers, every segment that one
-	sends is awaited at the other."""
+	sends is awaited at the other. Both are watched inside the `with`, which may be entered again."""
 
 	def __init__(self, client, server, client_seq=1000, server_seq=5000):
 		self.client, self.server = client, server
 		self.seq = {client: client_seq, server: server_seq}
 		self.to = {client: (server.address, server.port), server: None}
-		self.at_client = client.namespace.capture(client.interface)
-		self.at_server = server.namespace.capture(server.interface)
 
 	def __enter__(self):
-		self.at_client.__enter__()
-		self.at_server.__enter__()
+		self.at_client = self.client.namespace.capture(self.client.interface).__enter__()
+		self.at_server = self.server.namespace.capture(self.server.interface).__enter__()
 		return self
 
 	def __exit__(self, *_):

@@ -83,13 +83,18 @@ class Vnf:
 	def flows(self):
 		return self.show("flows")["flows"]
 
-	def fates(self):
-		"""How many packets left, were dropped and went to the kernel, all ports and reasons."""
-		sums = {"left": 0, "dropped": 0, "kernel": 0}
-		for port in self.show("counters")["ports"]:
-			for reason in port["reasons"]:
-				sums[reason["fate"]] += reason["packets"]
+	def ports(self):
+		"""The sums over all ports of what `show ports` counts."""
+		sums = {}
+		for port in self.show("ports")["ports"]:
+			for key, value in port.items():
+				if key != "port":
+					sums[key] = sums.get(key, 0) + value
 		return sums
+
+	def reason(self, name):
+		"""Packets counted under a reason such as HIT or NEW_FLOW."""
+		return self.show("counters")[name]["packets"]
 
 	def pins(self):
 		"""The pin directories of this instance, one per version."""
