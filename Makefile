@@ -93,6 +93,8 @@ test-unit: ## the pure logic, no root needed
 test-packet: ## BPF programs through BPF_PROG_TEST_RUN (root)
 test-net: ## stories in network namespaces (root)
 test-kernel: ## the packet tier in a QEMU guest with Debian 12's own kernel
+test-san: ## unit and packet tiers under ASan and UBSan (root)
+test-fuzz: ## each fuzzer for a few seconds
 $(TIER_TARGETS): test-%:
 	$(MAKE) --no-print-directory test TIERS=$*
 
