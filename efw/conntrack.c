@@ -8,8 +8,6 @@
 #include <sys/socket.h>
 
 #include <libmnl/libmnl.h>
-#include <linux/filter.h>
-#include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 
@@ -70,56 +68,6 @@ static int socket_open(size_t receive_bytes, struct mnl_socket **out)
 	return error;
 }
 
-/* Offsets into an event, from its netlink header on. */
-#define PORTID_AT offsetof(struct nlmsghdr, nlmsg_pid)
-#define ATTRS_AT (MNL_NLMSG_HDRLEN + MNL_ALIGN(sizeof(struct nfgenmsg)))
-#define ATTR_FIND(type) /* A: from where; then A: its offset, 0: none */ \
-	BPF_STMT(BPF_LDX | BPF_IMM, (type)),                             \
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, SKF_AD_OFF + SKF_AD_NLATTR)
-#define ATTR_FIND_NESTED(type) /* A: offset of the nest */ \
-	BPF_STMT(BPF_LDX | BPF_IMM, (type)),               \
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, SKF_AD_OFF + SKF_AD_NLATTR_NEST)
-#define PAYLOAD_LOAD(size) /* A: offset of the attribute */ \
-	BPF_STMT(BPF_MISC | BPF_TAX, 0), BPF_STMT(BPF_LD | (size) | BPF_IND, MNL_ATTR_HDRLEN)
-
-/* Drops, before they take room in the queue, events of no interest: what portid (our own refreshes)
- * caused, flows without a reply, TCP not assured. So a flood of SYNs does not fill the queue when
- * it times out. What it does not understand it lets through. */
-static int filter_attach(const struct mnl_socket *events, uint32_t portid)
-{
-	enum { ACCEPT = 23, DROP = 24 };
-#define JUMP(at, op, value, yes, no) \
-	BPF_JUMP(BPF_JMP | (op) | BPF_K, value, (yes) - (at + 1), (no) - (at + 1))
-	struct sock_filter program[] = {
-		[0] = BPF_STMT(BPF_LD | BPF_W | BPF_ABS, PORTID_AT),
-		[1] = JUMP(1, BPF_JEQ, htonl(portid), DROP, 2),
-		[2] = BPF_STMT(BPF_LD | BPF_IMM, ATTRS_AT),
-		[3] = ATTR_FIND(CTA_STATUS),
-		[5] = JUMP(5, BPF_JEQ, 0, ACCEPT, 6),
-		[6] = PAYLOAD_LOAD(BPF_W),
-		[8] = JUMP(8, BPF_JSET, IPS_SEEN_REPLY, 9, DROP),
-		[9] = JUMP(9, BPF_JSET, IPS_ASSURED, ACCEPT, 10),
-		[10] = BPF_STMT(BPF_LD | BPF_IMM, ATTRS_AT),
-		[11] = ATTR_FIND(CTA_TUPLE_ORIG),
-		[13] = JUMP(13, BPF_JEQ, 0, ACCEPT, 14),
-		[14] = ATTR_FIND_NESTED(CTA_TUPLE_PROTO),
-		[16] = JUMP(16, BPF_JEQ, 0, ACCEPT, 17),
-		[17] = ATTR_FIND_NESTED(CTA_PROTO_NUM),
-		[19] = JUMP(19, BPF_JEQ, 0, ACCEPT, 20),
-		[20] = PAYLOAD_LOAD(BPF_B),
-		[22] = JUMP(22, BPF_JEQ, IPPROTO_UDP, ACCEPT, DROP),
-		[ACCEPT] = BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
-		[DROP] = BPF_STMT(BPF_RET | BPF_K, 0),
-	};
-#undef JUMP
-	const struct sock_fprog filter = { sizeof(program) / sizeof(*program), program };
-
-	if (setsockopt(mnl_socket_get_fd(events), SOL_SOCKET, SO_ATTACH_FILTER, &filter,
-		       sizeof(filter)) < 0)
-		return -errno;
-	return 0;
-}
-
 static int groups_join(const struct mnl_socket *events)
 {
 	/* Not NFNLGRP_CONNTRACK_NEW: the kernel then does not even write those events. */
@@ -162,7 +110,8 @@ static int sockets_open(struct ct *ct, size_t receive_bytes)
 	if (!error)
 		error = socket_open(receive_bytes, &ct->events);
 	if (!error)
-		error = filter_attach(ct->events, mnl_socket_get_portid(ct->requests));
+		error = ct_filter_attach(mnl_socket_get_fd(ct->events),
+					 mnl_socket_get_portid(ct->requests));
 	return error ? error : groups_join(ct->events);
 }
 
@@ -227,13 +176,14 @@ static bool told_has(const struct ct *ct, uint32_t id)
 	return false;
 }
 
-static void events_read(struct ct *ct, const void *bytes, size_t length, ct_flow_fn fn, void *arg)
+static void events_read(struct ct *ct, const uint8_t *bytes, size_t length, ct_flow_fn fn,
+			void *arg)
 {
-	const struct nlmsghdr *message = bytes;
-	int left = (int)length;
+	struct ct_bytes datagram = { bytes, bytes + length };
+	const struct nlmsghdr *message;
 	struct ct_flow flow;
 
-	for (; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
+	while ((message = ct_message_next(&datagram))) {
 		if (!ct_flow_read(message, &flow))
 			continue;
 		if (ct->dump)
@@ -301,11 +251,11 @@ static int status_read(const struct nlmsghdr *message)
 /* Returns 1: more datagrams follow; 0: the dump is complete; or -errno. */
 static int dump_read(struct ct *ct, size_t length, ct_flow_fn fn, void *arg)
 {
-	const struct nlmsghdr *message = (const void *)ct->dump_bytes;
-	int left = (int)length;
+	struct ct_bytes datagram = { ct->dump_bytes, ct->dump_bytes + length };
+	const struct nlmsghdr *message;
 	struct ct_flow flow;
 
-	for (; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
+	while ((message = ct_message_next(&datagram))) {
 		if (message->nlmsg_flags & NLM_F_DUMP_INTR)
 			ct->dump_interrupted = true;
 		if (message->nlmsg_type == NLMSG_DONE && ct->dump_interrupted)
@@ -363,13 +313,13 @@ static ssize_t reply_receive(struct ct *ct)
 /* The kernel answered within the send: what is not there now was no refusal. */
 static int refusals_read(struct ct *ct, unsigned count, ct_refused_fn refused, void *arg)
 {
+	const struct nlmsghdr *message;
 	ssize_t length;
 
 	while ((length = reply_receive(ct)) > 0) {
-		const struct nlmsghdr *message = (const void *)ct->request_bytes;
-		int left = (int)length;
+		struct ct_bytes datagram = { ct->request_bytes, ct->request_bytes + length };
 
-		for (; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
+		while ((message = ct_message_next(&datagram))) {
 			if (message->nlmsg_type == NLMSG_ERROR && message->nlmsg_seq < count)
 				refused(arg, message->nlmsg_seq, status_read(message));
 		}
@@ -399,8 +349,9 @@ int ct_refresh(struct ct *ct, const struct ct_refresh *flows, unsigned count, ct
 
 int ct_query(struct ct *ct, const struct ct_tuple *orig, struct ct_flow *out)
 {
-	const struct nlmsghdr *message = (const void *)ct->request_bytes;
 	const size_t request = ct_query_write(ct->request_bytes, orig);
+	struct ct_bytes datagram = { ct->request_bytes, ct->request_bytes };
+	const struct nlmsghdr *message;
 	struct ct_flow flow;
 	ssize_t length;
 
@@ -409,11 +360,11 @@ int ct_query(struct ct *ct, const struct ct_tuple *orig, struct ct_flow *out)
 	length = reply_receive(ct);
 	if (length < 0)
 		return (int)length;
-	if (!mnl_nlmsg_ok(message, (int)length))
-		return -EBADMSG;
-	if (message->nlmsg_type == NLMSG_ERROR)
+	datagram.end += length;
+	message = ct_message_next(&datagram);
+	if (message && message->nlmsg_type == NLMSG_ERROR)
 		return status_read(message);
-	if (!ct_flow_read(message, &flow))
+	if (!message || !ct_flow_read(message, &flow))
 		return -EBADMSG;
 	*out = flow;
 	return 0;

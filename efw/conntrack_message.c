@@ -11,21 +11,70 @@
 
 #include "efw/conntrack_message.h"
 
-/* Attributes come from the kernel, but every length is checked all the same. */
-
-static uint8_t attr_u8(const struct nlattr *attr)
+/* Takes padded bytes off the front, or all that is left: the last of a row need not be padded. */
+static inline void bytes_take(struct ct_bytes *bytes, size_t padded)
 {
-	return mnl_attr_get_payload_len(attr) >= 1 ? mnl_attr_get_u8(attr) : 0;
+	const size_t left = (size_t)(bytes->end - bytes->at);
+
+	bytes->at += padded < left ? padded : left;
 }
 
-static __be16 attr_be16(const struct nlattr *attr)
+const struct nlmsghdr *ct_message_next(struct ct_bytes *datagram)
 {
-	return mnl_attr_get_payload_len(attr) >= 2 ? mnl_attr_get_u16(attr) : 0;
+	const struct nlmsghdr *message = (const void *)datagram->at;
+	const size_t left = (size_t)(datagram->end - datagram->at);
+
+	if (left < sizeof(*message) || message->nlmsg_len < sizeof(*message) ||
+	    message->nlmsg_len > left)
+		return NULL;
+	bytes_take(datagram, NLMSG_ALIGN((size_t)message->nlmsg_len));
+	return message;
 }
 
-static __be32 attr_be32(const struct nlattr *attr)
+/* The next attribute, its length within the bounds; NULL: none, or garbage. libmnl's iterators are
+ * calls into a shared library, four for each attribute: they made up most of the cost of an event.
+ */
+static inline const struct nlattr *attr_next(struct ct_bytes *attrs)
 {
-	return mnl_attr_get_payload_len(attr) >= 4 ? mnl_attr_get_u32(attr) : 0;
+	const struct nlattr *attr = (const void *)attrs->at;
+	const size_t left = (size_t)(attrs->end - attrs->at);
+
+	if (left < sizeof(*attr) || attr->nla_len < sizeof(*attr) || attr->nla_len > left)
+		return NULL;
+	bytes_take(attrs, NLA_ALIGN((size_t)attr->nla_len));
+	return attr;
+}
+
+static inline uint16_t attr_type(const struct nlattr *attr)
+{
+	return attr->nla_type & NLA_TYPE_MASK;
+}
+
+static inline size_t attr_length(const struct nlattr *attr)
+{
+	return attr->nla_len - sizeof(*attr);
+}
+
+static inline struct ct_bytes attr_nested(const struct nlattr *attr)
+{
+	const uint8_t *bytes = (const uint8_t *)attr;
+
+	return (struct ct_bytes){ bytes + sizeof(*attr), bytes + attr->nla_len };
+}
+
+static inline uint8_t attr_u8(const struct nlattr *attr)
+{
+	return attr_length(attr) >= 1 ? *(const uint8_t *)(attr + 1) : 0;
+}
+
+static inline __be16 attr_be16(const struct nlattr *attr)
+{
+	return attr_length(attr) >= 2 ? *(const __be16 *)(attr + 1) : 0;
+}
+
+static inline __be32 attr_be32(const struct nlattr *attr)
+{
+	return attr_length(attr) >= 4 ? *(const __be32 *)(attr + 1) : 0;
 }
 
 /* What of a tuple has been read. */
@@ -33,9 +82,9 @@ enum { HAS_SRC = 1, HAS_DST = 2, HAS_PROTO = 4, HAS_SRC_PORT = 8, HAS_DST_PORT =
 
 static unsigned address_read(const struct nlattr *attr, size_t length, void *out, unsigned has)
 {
-	if (mnl_attr_get_payload_len(attr) != length)
+	if (attr_length(attr) != length)
 		return 0;
-	memcpy(out, mnl_attr_get_payload(attr), length);
+	memcpy(out, attr + 1, length);
 	return has;
 }
 
@@ -44,10 +93,11 @@ static unsigned addresses_read(const struct nlattr *nest, struct ct_tuple *tuple
 	const bool v6 = tuple->family == AF_INET6;
 	const size_t length = v6 ? 16 : 4;
 	const struct nlattr *attr;
+	struct ct_bytes attrs = attr_nested(nest);
 	unsigned has = 0;
 
-	mnl_attr_for_each_nested (attr, nest) {
-		const uint16_t type = mnl_attr_get_type(attr);
+	while ((attr = attr_next(&attrs))) {
+		const uint16_t type = attr_type(attr);
 
 		if (type == (v6 ? CTA_IP_V6_SRC : CTA_IP_V4_SRC))
 			has |= address_read(attr, length, &tuple->src, HAS_SRC);
@@ -60,10 +110,11 @@ static unsigned addresses_read(const struct nlattr *nest, struct ct_tuple *tuple
 static unsigned ports_read(const struct nlattr *nest, struct ct_tuple *tuple)
 {
 	const struct nlattr *attr;
+	struct ct_bytes attrs = attr_nested(nest);
 	unsigned has = 0;
 
-	mnl_attr_for_each_nested (attr, nest) {
-		switch (mnl_attr_get_type(attr)) {
+	while ((attr = attr_next(&attrs))) {
+		switch (attr_type(attr)) {
 		case CTA_PROTO_NUM:
 			tuple->proto = attr_u8(attr);
 			has |= HAS_PROTO;
@@ -81,15 +132,17 @@ static unsigned ports_read(const struct nlattr *nest, struct ct_tuple *tuple)
 	return has;
 }
 
+/* False: not whole, or neither TCP nor UDP. */
 static bool tuple_read(const struct nlattr *nest, uint8_t family, struct ct_tuple *tuple,
 		       uint16_t *zone)
 {
 	const struct nlattr *attr;
+	struct ct_bytes attrs = attr_nested(nest);
 	unsigned has = 0;
 
 	tuple->family = family;
-	mnl_attr_for_each_nested (attr, nest) {
-		switch (mnl_attr_get_type(attr)) {
+	while ((attr = attr_next(&attrs))) {
+		switch (attr_type(attr)) {
 		case CTA_TUPLE_IP:
 			has |= addresses_read(attr, tuple);
 			break;
@@ -101,15 +154,16 @@ static bool tuple_read(const struct nlattr *nest, uint8_t family, struct ct_tupl
 			break;
 		}
 	}
-	return has == HAS_ALL;
+	return has == HAS_ALL && (tuple->proto == IPPROTO_TCP || tuple->proto == IPPROTO_UDP);
 }
 
 static void tcp_read(const struct nlattr *nest, struct ct_flow *flow)
 {
 	const struct nlattr *attr;
+	struct ct_bytes attrs = attr_nested(nest);
 
-	mnl_attr_for_each_nested (attr, nest) {
-		switch (mnl_attr_get_type(attr)) {
+	while ((attr = attr_next(&attrs))) {
+		switch (attr_type(attr)) {
 		case CTA_PROTOINFO_TCP_STATE:
 			flow->tcp_state = attr_u8(attr);
 			flow->has_tcp_state = true;
@@ -128,9 +182,10 @@ static void tcp_read(const struct nlattr *nest, struct ct_flow *flow)
 static void protoinfo_read(const struct nlattr *nest, struct ct_flow *flow)
 {
 	const struct nlattr *attr;
+	struct ct_bytes attrs = attr_nested(nest);
 
-	mnl_attr_for_each_nested (attr, nest) {
-		if (mnl_attr_get_type(attr) == CTA_PROTOINFO_TCP)
+	while ((attr = attr_next(&attrs))) {
+		if (attr_type(attr) == CTA_PROTOINFO_TCP)
 			tcp_read(attr, flow);
 	}
 }
@@ -139,8 +194,9 @@ static void protoinfo_read(const struct nlattr *nest, struct ct_flow *flow)
 static bool synproxy_read(const struct nlattr *nest)
 {
 	const struct nlattr *attr;
+	struct ct_bytes attrs = attr_nested(nest);
 
-	mnl_attr_for_each_nested (attr, nest) {
+	while ((attr = attr_next(&attrs))) {
 		if (attr_be32(attr))
 			return true;
 	}
@@ -149,7 +205,7 @@ static bool synproxy_read(const struct nlattr *nest)
 
 static void flow_attr_read(const struct nlattr *attr, struct ct_flow *flow)
 {
-	switch (mnl_attr_get_type(attr)) {
+	switch (attr_type(attr)) {
 	case CTA_ID:
 		flow->id = ntohl(attr_be32(attr));
 		break;
@@ -188,39 +244,34 @@ static void flow_attr_read(const struct nlattr *attr, struct ct_flow *flow)
 	}
 }
 
-static bool is_tcp_or_udp(const struct ct_tuple *tuple)
+bool ct_flow_read(const struct nlmsghdr *message, struct ct_flow *out)
 {
-	return tuple->proto == IPPROTO_TCP || tuple->proto == IPPROTO_UDP;
-}
-
-bool ct_flow_read(const struct nlmsghdr *message, struct ct_flow *flow)
-{
-	const struct nfgenmsg *generic = mnl_nlmsg_get_payload(message);
+	const uint8_t *bytes = (const uint8_t *)message;
+	const struct nfgenmsg *generic = (const void *)(bytes + NLMSG_HDRLEN);
+	struct ct_bytes attrs = { bytes + CT_ATTRS_AT, bytes + message->nlmsg_len };
 	const struct nlattr *attr;
 	unsigned tuples = 0;
 
 	if (NFNL_SUBSYS_ID(message->nlmsg_type) != NFNL_SUBSYS_CTNETLINK ||
-	    mnl_nlmsg_get_payload_len(message) < sizeof(*generic) ||
+	    message->nlmsg_len < CT_ATTRS_AT ||
 	    (generic->nfgen_family != AF_INET && generic->nfgen_family != AF_INET6))
 		return false;
-	memset(flow, 0, sizeof(*flow));
-	mnl_attr_for_each (attr, message, sizeof(*generic)) {
-		const uint16_t type = mnl_attr_get_type(attr);
+	memset(out, 0, sizeof(*out));
+	while ((attr = attr_next(&attrs))) {
+		const uint16_t type = attr_type(attr);
 
 		if (type == CTA_TUPLE_ORIG || type == CTA_TUPLE_REPLY) {
-			struct ct_tuple *tuple =
-				type == CTA_TUPLE_ORIG ? &flow->orig : &flow->reply;
+			struct ct_tuple *tuple = type == CTA_TUPLE_ORIG ? &out->orig : &out->reply;
 
-			if (!tuple_read(attr, generic->nfgen_family, tuple, &flow->zone) ||
-			    !is_tcp_or_udp(tuple))
+			if (!tuple_read(attr, generic->nfgen_family, tuple, &out->zone))
 				return false;
 			tuples |= 1u << type;
 		} else {
-			flow_attr_read(attr, flow);
+			flow_attr_read(attr, out);
 		}
 	}
 	return tuples == (1u << CTA_TUPLE_ORIG | 1u << CTA_TUPLE_REPLY) &&
-	       flow->orig.proto == flow->reply.proto;
+	       out->orig.proto == out->reply.proto;
 }
 
 static struct nlmsghdr *request_put(void *at, uint16_t type, uint16_t flags, uint8_t family)

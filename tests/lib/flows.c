@@ -57,7 +57,7 @@ static void client_address(struct ct_tuple *tuple, uint32_t number)
 struct ct_flow flow_nth(uint8_t family, uint8_t proto, uint32_t number)
 {
 	struct ct_flow flow = {
-		.orig = {.family = family, .proto = proto},
+		.orig = { .family = family, .proto = proto },
 		.status = IPS_CONFIRMED | IPS_SEEN_REPLY,
 		.timeout_s = 600,
 	};
@@ -78,7 +78,8 @@ struct ct_flow flow_nth(uint8_t family, uint8_t proto, uint32_t number)
 	return flow;
 }
 
-static void tuple_put(struct nlmsghdr *message, uint16_t type, const struct ct_tuple *tuple)
+void flow_tuple_put(struct nlmsghdr *message, uint16_t type, const struct ct_tuple *tuple,
+		    uint16_t zone)
 {
 	const bool v6 = tuple->family == AF_INET6;
 	struct nlattr *nest = mnl_attr_nest_start(message, type), *inner;
@@ -92,6 +93,8 @@ static void tuple_put(struct nlmsghdr *message, uint16_t type, const struct ct_t
 	mnl_attr_put_u16(message, CTA_PROTO_SRC_PORT, tuple->src_port);
 	mnl_attr_put_u16(message, CTA_PROTO_DST_PORT, tuple->dst_port);
 	mnl_attr_nest_end(message, inner);
+	if (zone)
+		mnl_attr_put_u16(message, CTA_TUPLE_ZONE, htons(zone));
 	mnl_attr_nest_end(message, nest);
 }
 
@@ -126,8 +129,8 @@ static size_t flow_put(void *at, const struct ct_flow *flow)
 	struct nlmsghdr *message =
 		header_put(at, IPCTNL_MSG_CT_NEW, NLM_F_CREATE | NLM_F_EXCL, flow->orig.family);
 
-	tuple_put(message, CTA_TUPLE_ORIG, &flow->orig);
-	tuple_put(message, CTA_TUPLE_REPLY, &flow->reply);
+	flow_tuple_put(message, CTA_TUPLE_ORIG, &flow->orig, 0);
+	flow_tuple_put(message, CTA_TUPLE_REPLY, &flow->reply, 0);
 	mnl_attr_put_u32(message, CTA_TIMEOUT, htonl(flow->timeout_s));
 	mnl_attr_put_u32(message, CTA_STATUS, htonl(flow->status));
 	if (flow->mark)
@@ -187,7 +190,7 @@ int flow_delete(const struct ct_tuple *orig)
 	if (!bytes)
 		return -ENOMEM;
 	message = header_put(bytes, IPCTNL_MSG_CT_DELETE, 0, orig->family);
-	tuple_put(message, CTA_TUPLE_ORIG, orig);
+	flow_tuple_put(message, CTA_TUPLE_ORIG, orig, 0);
 	return delete_send(message);
 }
 

@@ -3,6 +3,8 @@
 #ifndef EVNF_TESTS_LIB_FLOWS_H
 #define EVNF_TESTS_LIB_FLOWS_H
 
+#include <linux/netlink.h>
+
 #include "efw/conntrack.h"
 
 /* Leaves the network namespace of the process for a fresh one with the loopback up. Returns 0 or
@@ -20,5 +22,9 @@ int flows_make(const struct ct_flow *flows, unsigned count);
 /* Deletes one flow, or all of the namespace. Returns 0 or -errno. */
 int flow_delete(const struct ct_tuple *orig);
 int flows_flush(void);
+
+/* Appends a tuple to a message. type: CTA_TUPLE_*; zone: of this direction, 0: none. */
+void flow_tuple_put(struct nlmsghdr *message, uint16_t type, const struct ct_tuple *tuple,
+		    uint16_t zone);
 
 #endif
