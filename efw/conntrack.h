@@ -73,12 +73,12 @@ void ct_close(struct ct *ct); /* NULL is fine */
 int ct_event_fd(const struct ct *ct);
 
 /* Reads at most budget events without blocking. Only events of flows that ct_refusal() might allow
- * arrive: TCP once ASSURED, UDP once replied to; of a close only the first step and CT_DESTROY; none
- * that this ct's own refreshes caused; none of the creation of a flow (what another program creates
- * complete is told by the next dump).
- * Returns 0: drained; 1: there may be more; or -errno. -ENOBUFS: events were lost, and until
- * ct_receive() has returned 0 more of them will be: drop what cannot be trusted now, call until 0,
- * then dump. */
+ * arrive: TCP once ASSURED, UDP once replied to; of a close only its first step and CT_DESTROY;
+ * none that this ct's own refreshes caused; none of the creation of a flow (what another program
+ * creates complete is told by the next dump).
+ * Returns 0: drained; 1: there may be more; or -errno. -ENOBUFS: events were lost, and more will
+ * be until ct_receive() has returned 0: drop what cannot be trusted now, call until 0, then dump.
+ */
 int ct_receive(struct ct *ct, unsigned budget, ct_flow_fn fn, void *arg);
 
 /* Begins a dump of every TCP and UDP flow that has seen a reply; one that is under way is given up.

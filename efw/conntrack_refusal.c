@@ -13,14 +13,14 @@ static const struct {
 	uint32_t bits;
 	const char *why;
 } status_refusals[] = {
-	{IPS_DYING,		     "dying"                         },
-	{ IPS_TEMPLATE,                 "template"                      },
-	{ IPS_UNTRACKED,                "untracked, or of a NAT clash"  }, /* one bit, two meanings */
-	{ IPS_EXPECTED,                 "expected by another connection"},
-	{ IPS_HELPER,                   "helper"                        },
-	{ IPS_SEQ_ADJUST,               "sequence adjustment"           },
-	{ IPS_FIXED_TIMEOUT,            "fixed timeout"                 },
-	{ IPS_OFFLOAD | IPS_HW_OFFLOAD, "in a flowtable of the kernel"  },
+	{ IPS_DYING, "dying" },
+	{ IPS_TEMPLATE, "template" },
+	{ IPS_UNTRACKED, "untracked, or of a NAT clash" }, /* one bit, two meanings */
+	{ IPS_EXPECTED, "expected by another connection" },
+	{ IPS_HELPER, "helper" },
+	{ IPS_SEQ_ADJUST, "sequence adjustment" },
+	{ IPS_FIXED_TIMEOUT, "fixed timeout" },
+	{ IPS_OFFLOAD | IPS_HW_OFFLOAD, "in a flowtable of the kernel" },
 };
 
 static const char *attribute_refusal(const struct ct_flow *flow)
