@@ -49,6 +49,10 @@ struct conns {
 	union conn_key refresh_keys[REFRESH_BATCH];
 	uint8_t refresh_families[REFRESH_BATCH];
 	unsigned int n_refreshes;
+	struct ct_flow arrivals[REFRESH_BATCH]; /* accepted, their records not yet installed */
+	enum ct_event arrival_events[REFRESH_BATCH];
+	bool arrival_refused[REFRESH_BATCH];
+	unsigned int n_arrivals;
 	struct id_set told;
 	bool resyncing;
 	struct conns_stats stats;
@@ -278,10 +282,10 @@ static bool conn_known(struct conns *conns, int family, const union conn_key *ke
 				  : flow4_same(&conn.conn4.to, &wanted->conn4.to);
 }
 
-/* The reply's record is written first: the witness finds a direction by way of the other. */
-static int conn_install(struct conns *conns, enum ct_event event, const struct ct_flow *flow)
+/* Fills both records of a connection and their keys. */
+static void conn_make(struct conns *conns, enum ct_event event, const struct ct_flow *flow,
+		      union conn_key keys[2], union conn records[2])
 {
-	const int family = flow->orig.family, fd = family_fd(conns, family);
 	const uint32_t tick = conns->chain->state->tick;
 	struct conn_head head = {
 		.ct_id = flow->id,
@@ -290,34 +294,84 @@ static int conn_install(struct conns *conns, enum ct_event event, const struct c
 		.born = tick,
 		.last_seen = tick,
 	};
-	union conn_key orig_key, reply_key;
-	union conn orig, reply;
 
-	key_make(&flow->orig, false, &orig_key);
-	key_make(&flow->reply, false, &reply_key);
-	conn_fill(&orig, family, &head, &flow->reply);
-	if (conn_known(conns, family, &orig_key, &orig))
-		return 0;
-	conn_forget(conns, family, &orig_key);
-	conn_forget(conns, family, &reply_key);
-	if (head.timeout_s * TICKS_PER_S <= conns->lease_ticks) {
+	key_make(&flow->orig, false, &keys[0]);
+	key_make(&flow->reply, false, &keys[1]);
+	conn_fill(&records[0], flow->orig.family, &head, &flow->reply);
+	head.reply = 1;
+	conn_fill(&records[1], flow->orig.family, &head, &flow->orig);
+}
+
+/* The reply's record is written first: the witness finds a direction by way of the other. */
+static int conn_install(struct conns *conns, enum ct_event event, const struct ct_flow *flow)
+{
+	const int family = flow->orig.family, fd = family_fd(conns, family);
+	union conn_key keys[2];
+	union conn records[2];
+
+	conn_make(conns, event, flow, keys, records);
+	conn_forget(conns, family, &keys[0]);
+	conn_forget(conns, family, &keys[1]);
+	if (records[0].head.timeout_s * TICKS_PER_S <= conns->lease_ticks) {
 		conns->stats.refused_short++;
 		return 0;
 	}
-	head.reply = 1;
-	conn_fill(&reply, family, &head, &flow->orig);
-	if (bpf_map_update_elem(fd, &reply_key, &reply, BPF_NOEXIST) ||
-	    bpf_map_update_elem(fd, &orig_key, &orig, BPF_NOEXIST)) {
+	if (bpf_map_update_elem(fd, &keys[1], &records[1], BPF_NOEXIST) ||
+	    bpf_map_update_elem(fd, &keys[0], &records[0], BPF_NOEXIST)) {
 		int r = -errno;
 
-		bpf_map_delete_elem(fd, &reply_key);
+		bpf_map_delete_elem(fd, &keys[1]);
 		conns->stats.refused_full += r == -E2BIG;
 		return r == -E2BIG ? 0 : r;
 	}
-	if (head.timeout_s < conns->shortest_s)
-		conns->shortest_s = head.timeout_s;
+	if (records[0].head.timeout_s < conns->shortest_s)
+		conns->shortest_s = records[0].head.timeout_s;
 	conns->stats.installed++;
 	return 0;
+}
+
+static void arrival_refuse(void *arg, unsigned int index, int error)
+{
+	struct conns *conns = arg;
+
+	(void)error;
+	conns->arrival_refused[index] = true;
+}
+
+int conns_settle(struct conns *conns)
+{
+	struct ct_refresh liberal[REFRESH_BATCH];
+	const unsigned int n = conns->n_arrivals;
+	int r;
+
+	conns->n_arrivals = 0;
+	if (!n)
+		return 0;
+	for (unsigned int i = 0; i < n; i++) {
+		liberal[i] = (struct ct_refresh){.orig = conns->arrivals[i].orig,
+						 .timeout_s = conns->arrivals[i].timeout_s + 1};
+		conns->arrival_refused[i] = false;
+	}
+	r = ct_refresh(conns->ct, liberal, n, arrival_refuse, conns);
+	for (unsigned int i = 0; !r && i < n; i++)
+		if (!conns->arrival_refused[i])
+			r = conn_install(conns, conns->arrival_events[i], &conns->arrivals[i]);
+	return r;
+}
+
+/* Before a connection may pass the kernel by, the kernel must take what it will see of it later: a
+ * FIN or RST far beyond the window it knows. So it waits for the others of its batch. */
+static int conn_arrive(struct conns *conns, enum ct_event event, const struct ct_flow *flow)
+{
+	union conn_key keys[2];
+	union conn records[2];
+
+	conn_make(conns, event, flow, keys, records);
+	if (conn_known(conns, flow->orig.family, &keys[0], &records[0]))
+		return 0;
+	conns->arrival_events[conns->n_arrivals] = event;
+	conns->arrivals[conns->n_arrivals++] = *flow;
+	return conns->n_arrivals == REFRESH_BATCH ? conns_settle(conns) : 0;
 }
 
 /* An event that does not tell the TCP state leaves it as it was: ask. */
@@ -340,12 +394,13 @@ int conns_take(struct conns *conns, enum ct_event event, const struct ct_flow *t
 
 	key_make(&flow.orig, false, &key);
 	if (event == CT_DESTROY || refusal_find(conns, &flow)) {
+		r = conns_settle(conns); /* its arrival may be waiting */
 		conn_forget(conns, flow.orig.family, &key);
-		return 0;
+		return r;
 	}
 	if (conns->resyncing && (r = set_add(&conns->told, flow.id)))
 		return r;
-	return conn_install(conns, event, &flow);
+	return conn_arrive(conns, event, &flow);
 }
 
 /* ---- refreshing ---- */

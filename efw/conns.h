@@ -25,9 +25,12 @@ struct conns_stats {
 int conns_open(struct chain *chain, struct ct *ct, unsigned int lease_s, struct conns **conns);
 void conns_close(struct conns *conns);
 
-/* Conntrack tells of a connection: records for both directions are installed, kept, or forgotten.
+/* Conntrack tells of a connection: its records are kept, forgotten, or installed by conns_settle().
  * Returns 0 or -errno; a full table is no error. */
 int conns_take(struct conns *conns, enum ct_event event, const struct ct_flow *flow);
+
+/* Installs the records of the connections taken since the last call. Returns 0 or -errno. */
+int conns_settle(struct conns *conns);
 
 /* Every TICK_MS: visits a part of the records and does what is due: connections with traffic are
  * refreshed in the kernel, others are given back to it before they expire. Returns 0 or -errno. */

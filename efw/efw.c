@@ -152,17 +152,19 @@ static int on_conntrack(void *arg, uint32_t events)
 	int r = ct_receive(efw->ct, EVENT_BUDGET, ct_take, efw);
 
 	(void)events;
-	if (r == -ENOBUFS)
-		return events_lost(efw);
-	return r < 0 ? r : 0;
+	if (r >= 0)
+		r = conns_settle(efw->conns);
+	return r == -ENOBUFS ? events_lost(efw) : r;
 }
 
 /* A dump takes at most a twentieth of the time, however many connections there are. */
 static int dump_step(struct efw *efw)
 {
 	const uint32_t tick = efw->slowpath->chain.state->tick;
-	int r = ct_dump_step(efw->ct, DUMP_BUDGET, ct_take, efw);
+	int r = ct_dump_step(efw->ct, DUMP_BUDGET, ct_take, efw), settled = conns_settle(efw->conns);
 
+	if (settled)
+		return settled;
 	if (r == 1)
 		return 0;
 	if (r == -EINTR || r == -EOVERFLOW)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // Entry: parse once, look the flow up once, and leave; a miss starts the walk. One per port.
 #include "fastpath/action.bpf.h"
-#include "fastpath/entry.h"
+#include "common/programs.h"
 #include "fastpath/walk.bpf.h"
 
 const volatile struct entry_config config;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // Finish: applies the sum of the walk to its packet, and installs it for the packets to come.
 #include "fastpath/action.bpf.h"
-#include "fastpath/finish.h"
+#include "common/programs.h"
 #include "fastpath/forward.bpf.h"
 #include "fastpath/install.bpf.h"
 

@@ -18,8 +18,7 @@
 #include <unistd.h>
 
 #include "common/util/cleanup.h"
-#include "fastpath/entry.h"
-#include "fastpath/finish.h"
+#include "common/programs.h"
 #include "skel/clock.skel.h"
 #include "skel/entry.skel.h"
 #include "skel/finish.skel.h"

@@ -72,12 +72,29 @@ static void slot_set(struct neighbors *neighbors, unsigned int slot, const uint8
 	slot_write(neighbors, slot, &hop);
 }
 
+/* 0: it has none. */
 static unsigned int slot_find(const struct neighbors *neighbors, const struct next_hop_key *key)
 {
-	for (unsigned int slot = 1; slot < NEXT_HOPS_MAX; slot++)
-		if (!memcmp(&neighbors->slots[slot].key, key, sizeof(*key)))
-			return slot;
-	return 0;
+	uint32_t slot;
+
+	return bpf_map_lookup_elem(neighbors->chain->next_hop_ids, key, &slot) ? 0 : slot;
+}
+
+/* Takes a free slot, marked down. Returns -ENOSPC when there is none. */
+static int slot_take(struct neighbors *neighbors, const struct next_hop_key *key,
+		     unsigned int *slot)
+{
+	for (unsigned int i = 1; i < NEXT_HOPS_MAX; i++) {
+		if (neighbors->slots[i].key.ifindex)
+			continue;
+		neighbors->slots[i] = (struct neighbor){ .key = *key, .used = true };
+		slot_set(neighbors, i, NULL);
+		*slot = i;
+		return bpf_map_update_elem(neighbors->chain->next_hop_ids, key, slot, BPF_ANY)
+			       ? -errno
+			       : 0;
+	}
+	return -ENOSPC;
 }
 
 static int attribute_take(const struct nlattr *attribute, void *data)
@@ -109,6 +126,8 @@ static bool neighbor_key(const struct nlmsghdr *message, const struct nlattr **t
 
 #define NUD_USABLE (NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT | NUD_NOARP)
 
+/* A usable neighbor of a port gets its slot before the first route to it is looked up, as long as
+ * there is plenty; after that, when the fast path asks. */
 static void neighbor_take(struct neighbors *neighbors, const struct nlmsghdr *message)
 {
 	const struct ndmsg *neighbor = mnl_nlmsg_get_payload(message);
@@ -117,11 +136,15 @@ static void neighbor_take(struct neighbors *neighbors, const struct nlmsghdr *me
 	unsigned int slot;
 	bool usable;
 
-	if (!neighbor_key(message, table, &key) || !(slot = slot_find(neighbors, &key)))
+	if (!neighbor_key(message, table, &key) || !port_find(neighbors, key.ifindex))
 		return;
 	usable = message->nlmsg_type == RTM_NEWNEIGH && neighbor->ndm_state & NUD_USABLE &&
 		 table[NDA_LLADDR] && mnl_attr_get_payload_len(table[NDA_LLADDR]) == 6;
-	slot_set(neighbors, slot, usable ? mnl_attr_get_payload(table[NDA_LLADDR]) : NULL);
+	slot = slot_find(neighbors, &key);
+	if (!slot && usable && !neighbors->slots[NEXT_HOPS_MAX / 2].key.ifindex)
+		slot_take(neighbors, &key, &slot);
+	if (slot)
+		slot_set(neighbors, slot, usable ? mnl_attr_get_payload(table[NDA_LLADDR]) : NULL);
 }
 
 /* Links tell of many things; only going up or down, the MTU and the MAC address matter here. */
@@ -235,34 +258,19 @@ static int neighbor_read(struct neighbors *neighbors, const struct next_hop_key 
 	return r == -ENOENT ? 0 : r;
 }
 
-static int slot_take(struct neighbors *neighbors, const struct next_hop_key *key,
-		     unsigned int *slot)
-{
-	for (*slot = 1; *slot < NEXT_HOPS_MAX; (*slot)++) {
-		if (neighbors->slots[*slot].key.ifindex)
-			continue;
-		neighbors->slots[*slot] = (struct neighbor){ .key = *key, .used = true };
-		slot_set(neighbors, *slot, NULL);
-		return 0;
-	}
-	return -ENOSPC;
-}
-
 int neighbors_add(struct neighbors *neighbors, const struct next_hop_key *key)
 {
-	bool is_port = port_find(neighbors, key->ifindex) != NULL;
-	unsigned int slot = is_port ? slot_find(neighbors, key) : 0;
-	int r = 0;
+	unsigned int slot = 0;
+	int r;
 
-	if (is_port && !slot) {
-		r = slot_take(neighbors, key, &slot);
-		if (!r)
-			r = neighbor_read(neighbors, key);
-	}
-	if (r)
-		return r;
-	return bpf_map_update_elem(neighbors->chain->next_hop_ids, key, &slot, BPF_ANY) ? -errno
-											: 0;
+	if (!port_find(neighbors, key->ifindex)) /* slot 0: by no port of ours */
+		return bpf_map_update_elem(neighbors->chain->next_hop_ids, key, &slot, BPF_ANY)
+			       ? -errno
+			       : 0;
+	if (slot_find(neighbors, key))
+		return 0;
+	r = slot_take(neighbors, key, &slot);
+	return r ? r : neighbor_read(neighbors, key);
 }
 
 /* Slots of an earlier process: those of ports are kept, the rest forgotten. */

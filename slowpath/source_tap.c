@@ -7,6 +7,7 @@
 #include <linux/if_tun.h>
 #include <net/if.h>
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -28,7 +29,7 @@ static int interface_up(const char *name)
 	__cleanup_fd int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	struct ifreq request = { 0 };
 
-	strncpy(request.ifr_name, name, IFNAMSIZ - 1);
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
 	if (fd < 0 || ioctl(fd, SIOCGIFFLAGS, &request))
 		return -errno;
 	request.ifr_flags |= IFF_UP;
@@ -63,7 +64,7 @@ static int tap_attach(struct tap *tap, const char *name)
 
 	if (fd < 0)
 		return -errno;
-	strncpy(request.ifr_name, name, IFNAMSIZ - 1);
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
 	if (ioctl(fd, TUNSETIFF, &request))
 		return -errno;
 	memcpy(tap->name, request.ifr_name, IFNAMSIZ);

@@ -386,7 +386,7 @@ static int text_add_file(struct scan *scan, const char *path, unsigned int inclu
 	struct conf_place place = { .file = strdup(path), .line = 1 };
 	__cleanup_free char *bytes = NULL;
 	const char *line, *end;
-	size_t length;
+	size_t length = 0;
 	int r;
 
 	if (!place.file || ARRAY_PUSH(scan->text->files, scan->text->n_files, (char *)place.file)) {
