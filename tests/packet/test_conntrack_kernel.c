@@ -479,6 +479,36 @@ static void a_connection_picked_up_midway_is_told_without_its_state(void **state
 	assert_null(ct_refusal(&told));
 }
 
+static void a_whole_short_tcp_connection_costs_three_events(void **state)
+{
+	__cleanup_fd int server = socket_bound(SOCK_STREAM, 5005);
+	__cleanup_fd int client = socket_bound(SOCK_STREAM, 6005);
+	__cleanup_fd int accepted = -1;
+	struct seen seen;
+
+	tracking_start();
+	assert_int_equal(listen(server, 1), 0);
+	socket_connect(client, 5005);
+	accepted = accept(server, NULL, NULL);
+	assert_int_equal(shutdown(client, SHUT_WR), 0);
+	assert_int_equal(shutdown(accepted, SHUT_WR), 0);
+	assert_int_equal(flows_flush(), 0);
+	seen = receive_all(*state);
+	assert_int_equal(seen.count[CT_UPDATE], 2);
+	assert_int_equal(seen.last[CT_UPDATE].tcp_state, TCP_CONNTRACK_FIN_WAIT);
+	assert_int_equal(seen.count[CT_DESTROY], 1);
+}
+
+static void the_event_queue_is_as_large_as_asked(void **state)
+{
+	int bytes = 0;
+	socklen_t length = sizeof(bytes);
+
+	assert_int_equal(getsockopt(ct_event_fd(*state), SOL_SOCKET, SO_RCVBUF, &bytes, &length),
+			 0);
+	assert_int_equal(bytes, 2 * CT_RECEIVE_BYTES); /* the kernel doubles it */
+}
+
 #define STORY(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -502,6 +532,8 @@ int main(void)
 		STORY(closing_a_tcp_connection_is_told_as_not_established),
 		STORY(a_udp_flow_is_told_at_its_first_reply),
 		STORY(a_connection_picked_up_midway_is_told_without_its_state),
+		STORY(a_whole_short_tcp_connection_costs_three_events),
+		STORY(the_event_queue_is_as_large_as_asked),
 	};
 	const int error = flows_namespace_enter();
 

@@ -286,6 +286,42 @@ static void a_message_cut_anywhere_is_never_read_beyond_its_end(void **state)
 	}
 }
 
+static void an_attribute_shorter_than_its_value_is_not_read_beyond_its_end(void **state)
+{
+	static const uint16_t paths[][3] = {
+		/* nests, and the empty attribute within */
+		{ CTA_STATUS },
+		{ CTA_ZONE },
+		{ CTA_TUPLE_ORIG, CTA_TUPLE_ZONE },
+		{ CTA_TUPLE_ORIG, CTA_TUPLE_IP, CTA_IP_V4_SRC },
+		{ CTA_TUPLE_ORIG, CTA_TUPLE_IP, CTA_IP_V4_DST },
+		{ CTA_TUPLE_ORIG, CTA_TUPLE_PROTO, CTA_PROTO_NUM },
+		{ CTA_TUPLE_ORIG, CTA_TUPLE_PROTO, CTA_PROTO_DST_PORT },
+		{ CTA_PROTOINFO, CTA_PROTOINFO_TCP, CTA_PROTOINFO_TCP_STATE },
+		{ CTA_PROTOINFO, CTA_PROTOINFO_TCP, CTA_PROTOINFO_TCP_FLAGS_REPLY },
+		{ CTA_SYNPROXY, CTA_SYNPROXY_ISN },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(paths); i++) {
+		union message message = { 0 };
+		struct nlattr *nests[3] = { NULL };
+		struct nfgenmsg *generic;
+
+		(void)mnl_nlmsg_put_header(message.bytes);
+		message.header.nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8;
+		generic = mnl_nlmsg_put_extra_header(&message.header, sizeof(*generic));
+		generic->nfgen_family = AF_INET;
+		for (size_t depth = 0; depth < 3 && paths[i][depth]; depth++)
+			nests[depth] = mnl_attr_nest_start(&message.header, paths[i][depth]);
+		for (size_t depth = 3; depth-- > 0;) {
+			if (nests[depth])
+				mnl_attr_nest_end(&message.header, nests[depth]);
+		}
+		assert_false(read_exactly(&message, message.header.nlmsg_len));
+	}
+}
+
 static void every_wrong_byte_in_a_message_is_survived(void **state)
 {
 	static const struct told told = {
@@ -453,6 +489,7 @@ int main(void)
 		cmocka_unit_test(each_refusal_has_its_words),
 		cmocka_unit_test(messages_not_of_tcp_or_udp_or_not_of_a_connection_are_left_out),
 		cmocka_unit_test(a_message_cut_anywhere_is_never_read_beyond_its_end),
+		cmocka_unit_test(an_attribute_shorter_than_its_value_is_not_read_beyond_its_end),
 		cmocka_unit_test(every_wrong_byte_in_a_message_is_survived),
 		cmocka_unit_test(a_refresh_names_the_flow_its_timeout_and_the_flags_but_no_state),
 		cmocka_unit_test(the_filter_lets_through_what_may_concern_an_offloaded_flow),
