@@ -9,40 +9,42 @@
 struct frame {
 	const void *data;         /* captured_length bytes from the destination MAC on */
 	uint32_t length;          /* bytes on the wire, without FCS */
-	uint32_t captured_length; /* bytes in data: less than length when the capture cut the frame
-				   */
-	uint64_t timestamp_ns; /* CLOCK_REALTIME of arrival; of reading, where the source gives none
-				  (xsk, tap) */
-	uint32_t port;         /* ifindex it came from; 0 for a file */
-	uint32_t queue;        /* receive queue; 0 where there is none */
+	uint32_t captured_length; /* bytes in data, fewer when the capture cut the frame */
+	uint64_t timestamp_ns;    /* CLOCK_REALTIME of arrival; xsk and tap: of reading */
+	uint32_t port;            /* ifindex it came from; 0 for a file */
+	uint32_t queue;           /* receive queue; 0 where there is none */
 };
 
 struct source_stats {
 	uint64_t received; /* frames given to callbacks */
-	uint64_t dropped;  /* frames lost before, because this process was too slow or gave too
-			      little memory */
+	uint64_t dropped;  /* frames lost before, as nobody read them in time or they were too large
+			    */
 };
 
 struct source;
 
-/* Returns 0, or -errno to stop this source_receive(), which returns it; the frame counts as
- * received. */
+/* Returns 0, or -errno, which ends this source_receive(); the frame counts as received. */
 typedef int (*source_frame_fn)(void *arg, const struct frame *frame);
 
 /*
  * Open the source that spec names:
- *	xsk:IFACE:QUEUE  AF_XDP socket, copy mode, of one receive queue. No XDP program is loaded:
- *the caller puts source_xsk_fd() into the XSKMAP of its own. A queue just closed is waited for, up
- *to 1 s. tap:NAME         the TAP device of that name, made (down) if it does not exist and then
- *removed at close pcap:IFACE       copy of the frames that IFACE receives (not of those it sends),
- *promiscuous file:PATH        capture file: pcap of any byte order and resolution, pcapng; Ethernet
- *only Returns 0 and *source, or -errno: -EINVAL not such a spec or a damaged file header, -ENODEV
- *no such interface, -EBUSY the queue is taken, -EMEDIUMTYPE not Ethernet, -ENOENT no such file,
- *-EPERM.
+ * - xsk:IFACE:QUEUE is an AF_XDP socket, copy mode, for one receive queue. It loads no XDP program:
+ *   the caller puts source_xsk_fd() into an XSKMAP. A queue just closed is waited for, up to 1 s.
+ * - tap:NAME is the TAP device of that name, set up; made here if it is not there, then it goes
+ *   away at close.
+ * - pcap:IFACE copies the frames that IFACE receives, not those it sends; promiscuous.
+ * - file:PATH is a capture file, pcap of any byte order and resolution or pcapng.
+ *
+ * Returns 0 and *source, or -errno: -EINVAL no such kind, or not a capture file, -EMEDIUMTYPE not
+ * Ethernet, -ENODEV no such interface, -EBUSY the queue is taken, -ENOENT no such file, -EPERM.
  */
 int source_open(const char *spec, struct source **source);
 
-/* For epoll, to wait for EPOLLIN; -1 for a file, which is always ready. */
+/*
+ * For epoll, to wait for EPOLLIN; -1 for a file, which is always ready. The kernel does not wake an
+ * AF_XDP socket whose interface is gone: who wants to know that calls source_receive() from time to
+ * time.
+ */
 int source_fd(const struct source *source);
 
 /*
