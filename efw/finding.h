@@ -1,5 +1,5 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
-/* Findings: what on this machine keeps flows with netfilter, where it stands and why. */
+// SPDX-License-Identifier: BSD-2-Clause
+// Findings: what on this machine keeps flows with netfilter, where it stands and why.
 #ifndef EVNF_EFW_FINDING_H
 #define EVNF_EFW_FINDING_H
 
@@ -18,8 +18,8 @@ enum {
 };
 
 struct finding {
-	char where[192]; /* the place, as its own tool writes it: "ip filter FORWARD: -m limit …" */
-	char why[96];	 /* one clause without a full stop */
+	char where[192]; /* the place: "iptables-legacy filter FORWARD: -m limit …" */
+	char why[96];    /* one clause without a full stop */
 	uint8_t touches; /* FINDING_*; 0: worth telling, keeps nothing back */
 };
 
@@ -30,12 +30,12 @@ struct finding {
 struct findings {
 	struct finding list[FINDINGS_MAX];
 	unsigned count;
-	unsigned left_out; /* findings for which there was no room */
-	uint8_t touches;   /* of all, also of those left out */
+	bool more;       /* there are more than fit */
+	uint8_t touches; /* of all, also of those that did not fit */
 };
 
-/* Adds one finding; the same one twice is kept once, its touches joined. Texts that are too long are
- * cut, control characters become '?'. */
+/* Adds one finding; the same one twice is kept once, its touches joined. Texts too long are cut,
+ * control characters in `where` become '?'. */
 void findings_add(struct findings *findings, uint8_t touches, const char *where, const char *why,
 		  ...) __attribute__((format(printf, 4, 5)));
 

@@ -1,5 +1,5 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
-/* Judges what beside the rules handles packets between the ports: queues, tc, IPsec, policy routing, bridges. */
+// SPDX-License-Identifier: BSD-2-Clause
+// Judges what beside the rules handles packets between the ports: queues, tc, IPsec, bridges.
 #ifndef EVNF_EFW_HOSTPATH_H
 #define EVNF_EFW_HOSTPATH_H
 

@@ -1,5 +1,6 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
-/* Reads the machine's netfilter rules, in the caller's network namespace, and tells when they change. */
+// SPDX-License-Identifier: BSD-2-Clause
+// Reads the machine's netfilter rules, in the caller's network namespace, and tells when they
+// change.
 #ifndef EVNF_EFW_POLICY_H
 #define EVNF_EFW_POLICY_H
 
@@ -27,8 +28,8 @@ int policy_event_fd(const struct policy *policy);
  * or -errno. */
 int policy_receive(struct policy *policy, bool *changed);
 
-/* Looks at what announces nothing: the rules of iptables-legacy and the sets that rules name. Cheap;
- * call it every ruleset_poll_ms. changed: other than at the call before (policy_open() counts as
+/* Looks at what announces nothing: the rules of iptables-legacy. Cheap; call it every
+ * ruleset_poll_ms. changed: other than at the call before (policy_open() counts as
  * one). Returns 0 or -errno. */
 int policy_poll(struct policy *policy, bool *changed);
 
