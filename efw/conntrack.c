@@ -20,12 +20,17 @@
 #define REQUEST_BYTES (64u << 10) /* requests per system call */
 #define REFUSAL_BYTES (2u << 20)  /* room for a batch of refusals, 1 KiB of kernel memory each */
 
+#define TOLD_SLOTS (2 * CT_EVENTS_PER_STEP)
+_Static_assert((TOLD_SLOTS & (TOLD_SLOTS - 1)) == 0, "a mask finds the slot");
+
 struct ct {
 	struct mnl_socket *events, *requests;
 	struct mnl_socket *dump; /* NULL: none under way */
 	bool dump_interrupted;
-	unsigned told_count; /* ids of the flows told by events since the last step of the dump */
-	uint32_t told[CT_EVENTS_PER_STEP];
+	/* Ids of the flows that events told of since the last step of the dump: a hash table, open
+	 * addressing, half full at most. The ids are hashes already. */
+	unsigned told_count;
+	uint32_t told[TOLD_SLOTS];
 	struct mmsghdr messages[EVENT_BATCH];
 	struct iovec vectors[EVENT_BATCH];
 	/* netlink headers want 4-byte alignment */
@@ -158,22 +163,36 @@ int ct_event_fd(const struct ct *ct)
 
 /* ---- Events. ---- */
 
-/* One above the limit means: too many, and is not counted further. */
-static void told_add(struct ct *ct, uint32_t id)
+/* The slot of the id, or the empty one where it belongs. 0 means empty, so an id of 0 counts
+ * as told: such a flow, one in 2^32, waits for another dump. */
+static uint32_t *told_slot(struct ct *ct, uint32_t id)
 {
-	if (ct->told_count < CT_EVENTS_PER_STEP)
-		ct->told[ct->told_count++] = id;
-	else
-		ct->told_count = CT_EVENTS_PER_STEP + 1;
+	uint32_t slot = id & (TOLD_SLOTS - 1);
+
+	while (ct->told[slot] && ct->told[slot] != id)
+		slot = (slot + 1) & (TOLD_SLOTS - 1);
+	return &ct->told[slot];
 }
 
-static bool told_has(const struct ct *ct, uint32_t id)
+static bool told_has(struct ct *ct, uint32_t id)
 {
-	for (unsigned i = 0; i < ct->told_count; i++) {
-		if (ct->told[i] == id)
-			return true;
-	}
-	return false;
+	return ct->told_count && *told_slot(ct, id) == id;
+}
+
+/* Counts one more than the limit at most, and that one voids the dump. */
+static void told_add(struct ct *ct, uint32_t id)
+{
+	if (ct->told_count > CT_EVENTS_PER_STEP || told_has(ct, id))
+		return;
+	if (ct->told_count++ < CT_EVENTS_PER_STEP)
+		*told_slot(ct, id) = id;
+}
+
+static void told_clear(struct ct *ct)
+{
+	if (ct->told_count)
+		memset(ct->told, 0, sizeof(ct->told));
+	ct->told_count = 0;
 }
 
 static void events_read(struct ct *ct, const uint8_t *bytes, size_t length, ct_flow_fn fn,
@@ -229,7 +248,7 @@ int ct_dump_start(struct ct *ct, int family)
 	if (error)
 		return error;
 	ct->dump_interrupted = false;
-	ct->told_count = 0;
+	told_clear(ct);
 	if (mnl_socket_sendto(ct->dump, request, length) < 0) {
 		error = -errno;
 		dump_close(ct);
@@ -290,7 +309,7 @@ int ct_dump_step(struct ct *ct, unsigned budget, ct_flow_fn fn, void *arg)
 
 	for (unsigned i = 0; i < budget && result == 1; i++) {
 		result = dump_receive(ct, fn, arg);
-		ct->told_count = 0; /* what the kernel writes from here on is newer */
+		told_clear(ct); /* what the kernel writes from here on is newer */
 	}
 	if (result != 1)
 		dump_close(ct);

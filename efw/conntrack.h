@@ -86,14 +86,14 @@ int ct_receive(struct ct *ct, unsigned budget, ct_flow_fn fn, void *arg);
 int ct_dump_start(struct ct *ct, int family);
 
 /* Reads the next datagrams (about 100 flows each) of the dump, at most budget. Between two steps
- * the caller may read events, at most CT_EVENTS_PER_STEP: a flow that an event has told of since
+ * the caller may read events, of CT_EVENTS_PER_STEP flows: a flow that an event has told of since
  * the kernel wrote the datagram is left out, for the event is the newer word. A flow may be told
  * twice; one that lives during the whole dump is told at least once, by dump or event, unless the
  * administrator resizes the kernel's hash table meanwhile.
  * Returns 1: there is more; 0: complete; -EINTR or -EOVERFLOW (too many events between two steps):
  * not complete, begin again; or -errno. */
 int ct_dump_step(struct ct *ct, unsigned budget, ct_flow_fn fn, void *arg);
-#define CT_EVENTS_PER_STEP 4096
+#define CT_EVENTS_PER_STEP 65536
 
 /* Asks for one connection, by its original tuple. Returns 0, -ENOENT or -errno. */
 int ct_query(struct ct *ct, const struct ct_tuple *orig, struct ct_flow *out);
