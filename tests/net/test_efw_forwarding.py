@@ -159,6 +159,19 @@ def dynamic_neighbors():
 		assert measured.fast_share > 0.9, measured.fast_share
 
 
+@story("a neighbor that was made permanent stays so while flows use it")
+def permanent_neighbors():
+	with Routed() as lab:
+		lab.protect(*ACCEPT)
+		Vnf(lab.router).start()
+		TcpServer(lab.server, lab.server4, 7, echo)
+		with Client(lab.client, lab.server4, 7) as client:
+			lab.wait_offloaded(client.ask)
+			client.chat(120, pause_s=0.1)
+		for address in (lab.client4, lab.server4):
+			assert "PERMANENT" in lab.router.run("ip neighbor show " + address), address
+
+
 @story("a next hop that gets another MAC address is followed")
 def neighbor_moves():
 	with Routed() as lab:
