@@ -363,18 +363,24 @@ static int file_read(const char *path, char **bytes, size_t *length)
 {
 	__cleanup_file FILE *file = fopen(path, "re");
 	__cleanup_free char *buffer = NULL;
-	size_t n;
+	size_t n = 0;
 
 	if (!file)
 		return -errno;
-	buffer = malloc(MAX_BYTES + 2);
-	if (!buffer)
-		return -ENOMEM;
-	n = fread(buffer, 1, MAX_BYTES + 1, file);
-	if (ferror(file))
-		return -errno;
-	if (n > MAX_BYTES)
-		return -EFBIG;
+	for (size_t size = 4096;; size *= 2) {
+		char *grown = realloc(buffer, size);
+
+		if (!grown)
+			return -ENOMEM;
+		buffer = grown;
+		n += fread(buffer + n, 1, size - 1 - n, file);
+		if (ferror(file))
+			return -errno;
+		if (n > MAX_BYTES)
+			return -EFBIG;
+		if (n < size - 1)
+			break;
+	}
 	buffer[n] = '\0';
 	*bytes = ptr_take(buffer);
 	*length = n;
