@@ -84,6 +84,7 @@ enum event_type {
 	EVENT_NEXT_HOP, /* a route needs a slot for this next hop */
 	EVENT_CONTEXT,  /* a tag stack has no context */
 	EVENT_STATION,  /* bridge: a source MAC is new or moved */
+	EVENT_CONNECTION, /* firewall: conntrack has assured a flow of which there is no record */
 };
 
 struct event {
@@ -96,6 +97,13 @@ struct event {
 			__u16 vlan;
 			__u16 port;
 		} station;
+		struct {
+			__u32 family;
+			union {
+				struct flow4_key key4;
+				struct flow6_key key6;
+			};
+		} connection;
 	};
 };
 

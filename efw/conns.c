@@ -55,6 +55,8 @@ struct conns {
 	unsigned int n_arrivals;
 	struct id_set told;
 	bool resyncing;
+	bool on_demand; /* only connections asked for get records */
+	bool asking;
 	struct conns_stats stats;
 };
 
@@ -112,7 +114,8 @@ static void set_free(struct id_set *set)
 	*set = (struct id_set){};
 }
 
-int conns_open(struct chain *chain, struct ct *ct, unsigned int lease_s, struct conns **conns)
+int conns_open(struct chain *chain, struct ct *ct, unsigned int lease_s, bool on_demand,
+	       struct conns **conns)
 {
 	struct conns *new = calloc(1, sizeof(*new));
 	int r;
@@ -121,6 +124,7 @@ int conns_open(struct chain *chain, struct ct *ct, unsigned int lease_s, struct 
 		return -ENOMEM;
 	new->chain = chain;
 	new->ct = ct;
+	new->on_demand = on_demand;
 	new->lease_ticks = (lease_s + 1) * TICKS_PER_S;
 	new->shortest_s = UINT32_MAX;
 	new->fds[0] = pins_open(chain->pins, "conns4");
@@ -241,19 +245,32 @@ static void conn_forget(struct conns *conns, int family, const union conn_key *k
 	conns->stats.forgotten++;
 }
 
-/* How long the kernel lets this connection idle. An event comes with a timeout just set; if that is
- * not the one configured, the connection has a policy of its own. */
-static uint32_t conn_timeout_s(const struct conns *conns, enum ct_event event,
-			       const struct ct_flow *flow)
+/* How long the kernel lets a connection idle. */
+static uint32_t conn_timeout_s(const struct conns *conns, const struct conn_head *conn, bool udp)
 {
-	uint32_t configured = conns->timeouts.tcp_established_s;
+	if (conn->timeout_s)
+		return conn->timeout_s;
+	if (!udp)
+		return conns->timeouts.tcp_established_s;
+	return conn->stream ? conns->timeouts.udp_stream_s : conns->timeouts.udp_s;
+}
 
-	if (flow->orig.proto == IPPROTO_UDP)
-		configured = flow->status & IPS_ASSURED ? conns->timeouts.udp_stream_s
-							: conns->timeouts.udp_s;
-	if (flow->timeout_s + 1 < configured)
-		return event == CT_DUMPED ? configured : flow->timeout_s + 1;
-	return flow->timeout_s > configured ? flow->timeout_s : configured;
+/* An event comes with a timeout just set. If that is none of those configured, rounded down, the
+ * connection has a policy of its own (cttimeout); a dump cannot tell. */
+static uint32_t timeout_of_policy_s(const struct conns *conns, enum ct_event event,
+				    const struct ct_flow *flow)
+{
+	const uint32_t configured[] = { conns->timeouts.tcp_established_s,
+					conns->timeouts.tcp_unacknowledged_s, conns->timeouts.udp_s,
+					conns->timeouts.udp_stream_s };
+	const int first = flow->orig.proto == IPPROTO_UDP ? 2 : 0;
+
+	if (event == CT_DUMPED)
+		return 0;
+	for (int i = first; i < first + 2; i++)
+		if (flow->timeout_s == configured[i] || flow->timeout_s + 1 == configured[i])
+			return 0;
+	return flow->timeout_s + 1;
 }
 
 static void conn_fill(union conn *conn, int family, const struct conn_head *head,
@@ -289,7 +306,8 @@ static void conn_make(struct conns *conns, enum ct_event event, const struct ct_
 	const uint32_t tick = conns->chain->state->tick;
 	struct conn_head head = {
 		.ct_id = flow->id,
-		.timeout_s = conn_timeout_s(conns, event, flow),
+		.timeout_s = timeout_of_policy_s(conns, event, flow),
+		.stream = flow->orig.proto == IPPROTO_UDP && flow->status & IPS_ASSURED,
 		.deadline = tick + flow->timeout_s * TICKS_PER_S,
 		.born = tick,
 		.last_seen = tick,
@@ -308,11 +326,13 @@ static int conn_install(struct conns *conns, enum ct_event event, const struct c
 	const int family = flow->orig.family, fd = family_fd(conns, family);
 	union conn_key keys[2];
 	union conn records[2];
+	uint32_t timeout_s;
 
 	conn_make(conns, event, flow, keys, records);
 	conn_forget(conns, family, &keys[0]);
 	conn_forget(conns, family, &keys[1]);
-	if (records[0].head.timeout_s * TICKS_PER_S <= conns->lease_ticks) {
+	timeout_s = conn_timeout_s(conns, &records[0].head, flow->orig.proto == IPPROTO_UDP);
+	if ((uint64_t)timeout_s * TICKS_PER_S <= conns->lease_ticks) {
 		conns->stats.refused_short++;
 		return 0;
 	}
@@ -324,8 +344,8 @@ static int conn_install(struct conns *conns, enum ct_event event, const struct c
 		conns->stats.refused_full += r == -E2BIG;
 		return r == -E2BIG ? 0 : r;
 	}
-	if (records[0].head.timeout_s < conns->shortest_s)
-		conns->shortest_s = records[0].head.timeout_s;
+	if (timeout_s < conns->shortest_s)
+		conns->shortest_s = timeout_s;
 	conns->stats.installed++;
 	return 0;
 }
@@ -348,8 +368,8 @@ int conns_settle(struct conns *conns)
 	if (!n)
 		return 0;
 	for (unsigned int i = 0; i < n; i++) {
-		liberal[i] = (struct ct_refresh){.orig = conns->arrivals[i].orig,
-						 .timeout_s = conns->arrivals[i].timeout_s + 1};
+		liberal[i] = (struct ct_refresh){ .orig = conns->arrivals[i].orig,
+						  .timeout_s = conns->arrivals[i].timeout_s + 1 };
 		conns->arrival_refused[i] = false;
 	}
 	r = ct_refresh(conns->ct, liberal, n, arrival_refuse, conns);
@@ -368,6 +388,8 @@ static int conn_arrive(struct conns *conns, enum ct_event event, const struct ct
 
 	conn_make(conns, event, flow, keys, records);
 	if (conn_known(conns, flow->orig.family, &keys[0], &records[0]))
+		return 0;
+	if (conns->on_demand && !conns->asking)
 		return 0;
 	conns->arrival_events[conns->n_arrivals] = event;
 	conns->arrivals[conns->n_arrivals++] = *flow;
@@ -401,6 +423,39 @@ int conns_take(struct conns *conns, enum ct_event event, const struct ct_flow *t
 	if (conns->resyncing && (r = set_add(&conns->told, flow.id)))
 		return r;
 	return conn_arrive(conns, event, &flow);
+}
+
+static void tuple_make(int family, const union conn_key *key, struct ct_tuple *tuple)
+{
+	memset(tuple, 0, sizeof(*tuple));
+	tuple->family = family;
+	if (family == AF_INET6) {
+		memcpy(&tuple->src, key->key6.src_ip, 16);
+		memcpy(&tuple->dst, key->key6.dst_ip, 16);
+		tuple->src_port = key->key6.src_port;
+		tuple->dst_port = key->key6.dst_port;
+		tuple->proto = key->key6.proto;
+	} else {
+		tuple->src.ip4 = key->key4.src_ip;
+		tuple->dst.ip4 = key->key4.dst_ip;
+		tuple->src_port = key->key4.src_port;
+		tuple->dst_port = key->key4.dst_port;
+		tuple->proto = key->key4.proto;
+	}
+}
+
+void conns_find(struct conns *conns, int family, const void *arrived)
+{
+	union conn_key key = {};
+	struct ct_tuple tuple;
+	struct ct_flow flow;
+
+	memcpy(&key, arrived, family == AF_INET6 ? sizeof(key.key6) : sizeof(key.key4));
+	tuple_make(family, &key, &tuple);
+	conns->asking = true;
+	if (!ct_query(conns->ct, &tuple, &flow) && !conns_take(conns, CT_DUMPED, &flow))
+		conns_settle(conns);
+	conns->asking = false;
 }
 
 /* ---- refreshing ---- */
@@ -447,23 +502,9 @@ static int refreshes_send(struct conns *conns)
 	return ct_refresh(conns->ct, conns->refreshes, n, refresh_refused, conns);
 }
 
-static void tuple_make(int family, const union conn_key *key, struct ct_tuple *tuple)
+static bool key_is_udp(int family, const union conn_key *key)
 {
-	memset(tuple, 0, sizeof(*tuple));
-	tuple->family = family;
-	if (family == AF_INET6) {
-		memcpy(&tuple->src, key->key6.src_ip, 16);
-		memcpy(&tuple->dst, key->key6.dst_ip, 16);
-		tuple->src_port = key->key6.src_port;
-		tuple->dst_port = key->key6.dst_port;
-		tuple->proto = key->key6.proto;
-	} else {
-		tuple->src.ip4 = key->key4.src_ip;
-		tuple->dst.ip4 = key->key4.dst_ip;
-		tuple->src_port = key->key4.src_port;
-		tuple->dst_port = key->key4.dst_port;
-		tuple->proto = key->key4.proto;
-	}
+	return (family == AF_INET6 ? key->key6.proto : key->key4.proto) == IPPROTO_UDP;
 }
 
 /* Tells the kernel when the connection, last seen at tick `seen`, shall expire, and notes it in the
@@ -472,21 +513,19 @@ static int conn_refresh(struct conns *conns, int family, const union conn_key *k
 			union conn *conn, uint32_t seen)
 {
 	const uint32_t tick = conns->chain->state->tick;
-	const bool udp = (family == AF_INET6 ? key->key6.proto : key->key4.proto) == IPPROTO_UDP;
+	const bool udp = key_is_udp(family, key);
 	struct ct_refresh *refresh = &conns->refreshes[conns->n_refreshes];
-	uint32_t left;
+	int64_t left;
 
-	if (udp && conn->head.timeout_s == conns->timeouts.udp_s &&
-	    (int32_t)(seen - conn->head.born) > UDP_STREAM_TICKS)
-		conn->head.timeout_s = conns->timeouts.udp_stream_s;
-	left = seen + conn->head.timeout_s * TICKS_PER_S - tick;
-	if ((int32_t)left < TICKS_PER_S)
+	if (udp && (int32_t)(seen - conn->head.born) > UDP_STREAM_TICKS)
+		conn->head.stream = 1;
+	left = (int64_t)conn_timeout_s(conns, &conn->head, udp) * TICKS_PER_S -
+	       (int32_t)(tick - seen);
+	if (left < TICKS_PER_S)
 		left = TICKS_PER_S;
 	tuple_make(family, key, &refresh->orig);
 	refresh->timeout_s = (left + TICKS_PER_S - 1) / TICKS_PER_S;
-	refresh->assured = udp && conn->head.timeout_s == conns->timeouts.udp_stream_s
-				   ? IPS_CONFIRMED | IPS_SEEN_REPLY
-				   : 0;
+	refresh->assured = udp && conn->head.stream ? IPS_CONFIRMED | IPS_SEEN_REPLY : 0;
 	conn->head.deadline = tick + refresh->timeout_s * TICKS_PER_S;
 	if (bpf_map_update_elem(family_fd(conns, family), key, conn, BPF_EXIST))
 		return errno == ENOENT ? 0 : -errno;
@@ -495,11 +534,11 @@ static int conn_refresh(struct conns *conns, int family, const union conn_key *k
 	return conns->n_refreshes == REFRESH_BATCH ? refreshes_send(conns) : 0;
 }
 
-/* The kernel's deadline comes near: a connection with traffic since it was set gets a new one, one
- * without goes back to the kernel, which ends it or sees its next packet. */
+/* The kernel's deadline comes near: a connection with traffic that would move it gets a new one,
+ * one without goes back to the kernel, which ends it or sees its next packet. */
 static int conn_due(struct conns *conns, int family, const union conn_key *key, union conn *conn)
 {
-	const uint32_t set_for = conn->head.deadline - conn->head.timeout_s * TICKS_PER_S;
+	const uint32_t timeout_s = conn_timeout_s(conns, &conn->head, key_is_udp(family, key));
 	uint32_t seen = direction_seen(conns, family, key, &conn->head);
 	union conn_key other_key;
 	union conn other;
@@ -507,7 +546,7 @@ static int conn_due(struct conns *conns, int family, const union conn_key *key, 
 	key_other(family, conn, &other_key);
 	if (!bpf_map_lookup_elem(family_fd(conns, family), &other_key, &other))
 		seen = later(seen, direction_seen(conns, family, &other_key, &other.head));
-	if ((int32_t)(seen - set_for) > TICKS_PER_S)
+	if ((int32_t)(seen + timeout_s * TICKS_PER_S - conn->head.deadline) > TICKS_PER_S)
 		return conn_refresh(conns, family, key, conn, seen);
 	conn_forget(conns, family, key);
 	return 0;
@@ -556,6 +595,10 @@ int conns_step(struct conns *conns)
 
 int conns_resync_begin(struct conns *conns)
 {
+	int r = ct_timeouts_read(&conns->timeouts);
+
+	if (r)
+		return r;
 	set_free(&conns->told);
 	conns->resyncing = true;
 	return set_grow(&conns->told);

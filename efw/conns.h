@@ -21,13 +21,20 @@ struct conns_stats {
 };
 
 /* Opens the pinned tables conns4 and conns6 of the chain. lease_s: no record may outlive the
- * kernel's connection by the time a dead slow path's entries hold. Returns 0 or -errno. */
-int conns_open(struct chain *chain, struct ct *ct, unsigned int lease_s, struct conns **conns);
+ * kernel's connection by the time a dead slow path's entries hold. on_demand: only conns_find()
+ * installs. Returns 0 or -errno. */
+int conns_open(struct chain *chain, struct ct *ct, unsigned int lease_s, bool on_demand,
+	       struct conns **conns);
 void conns_close(struct conns *conns);
 
 /* Conntrack tells of a connection: its records are kept, forgotten, or installed by conns_settle().
  * Returns 0 or -errno; a full table is no error. */
 int conns_take(struct conns *conns, enum ct_event event, const struct ct_flow *flow);
+
+/* Asks conntrack for the connection of a packet, its tuple (struct flow4_key or flow6_key) as it
+ * arrived, and takes it; one it does not know, or whose packet was only lately asked for, is none.
+ */
+void conns_find(struct conns *conns, int family, const void *key);
 
 /* Installs the records of the connections taken since the last call. Returns 0 or -errno. */
 int conns_settle(struct conns *conns);

@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <linux/types.h>
 
-#define CT_RECEIVE_BYTES (8u << 20) /* a good default for ct_open() */
+#define CT_RECEIVE_BYTES (32u << 20) /* a good default for ct_open() */
 
 /* One direction of a connection, as its packets arrive. No padding and unused bytes zero: tuples
  * may be compared and hashed byte by byte. */
@@ -117,6 +117,7 @@ extern const char ct_tcp_unknown[];
  */
 struct ct_timeouts {
 	uint32_t tcp_established_s, udp_s, udp_stream_s;
+	uint32_t tcp_unacknowledged_s; /* of an established connection that waits for an ACK */
 };
 int ct_timeouts_read(struct ct_timeouts *out);
 

@@ -50,6 +50,9 @@ int ct_timeouts_read(struct ct_timeouts *out)
 	if (!error)
 		error = sysctl_read("nf_conntrack_udp_timeout_stream", &timeouts.udp_stream_s);
 	if (!error)
+		error = sysctl_read("nf_conntrack_tcp_timeout_unacknowledged",
+				    &timeouts.tcp_unacknowledged_s);
+	if (!error)
 		*out = timeouts;
 	return error;
 }

@@ -10,6 +10,15 @@ static __always_inline __u32 context_of(__u32 ifindex)
 	return context ? *context : 0;
 }
 
+/* Holds evnf_learn where the slow path wants to be told of unknown flows; empty otherwise. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} learners SEC(".maps");
+
 /* Bumps the flow's epoch, then deletes its entry: an install under way is undone. */
 static __always_inline void flow4_forget(struct flow4_key *key, __u32 in_ifindex)
 {
@@ -151,6 +160,8 @@ int evnf_efw(struct xdp_md *ctx)
 		reason = REASON_NOT_OFFLOADED;
 	if (reason == REASON_NONE)
 		reason = walk->packet.family == AF_INET ? conn4_judge(walk) : conn6_judge(walk);
+	if (reason == REASON_NEW_FLOW)
+		bpf_tail_call(ctx, &learners, 0);
 	if (reason != REASON_NONE)
 		return walk_leave(walk, reason, XDP_PASS);
 	return walk_next(ctx, walk);

@@ -17,16 +17,29 @@
 #include "efw/guard.h"
 #include "efw/proof.h"
 #include "skel/efw.skel.h"
+#include "skel/learn.skel.h"
 #include "slowpath/vnf.h"
 
 #define EVENT_BUDGET 1024 /* conntrack events taken in one turn of the loop */
 #define DUMP_BUDGET 16    /* datagrams of a dump in one turn, about 100 connections each */
 
+enum learn { LEARN_EVENTS, LEARN_WALK };
+
+static const char *const learn_words[] = { "events", "walk", NULL };
+
 struct efw_conf {
+	int learn;
 	uint32_t resync_ms, ruleset_poll_ms, event_buffer_bytes;
 };
 
 static const struct conf_key efw_keys[] = {
+	{ .name = "learn",
+	  .type = CONF_WORD,
+	  CONF_FIELD(struct efw_conf, learn),
+	  .words = learn_words,
+	  .def = "events",
+	  .help = "of accepted connections: from conntrack's events, or on the walk of their "
+		  "packets" },
 	{ .name = "resync_ms",
 	  .type = CONF_INT,
 	  CONF_FIELD(struct efw_conf, resync_ms),
@@ -49,7 +62,7 @@ static const struct conf_key efw_keys[] = {
 	  CONF_FIELD(struct efw_conf, event_buffer_bytes),
 	  .min = 65536,
 	  .max = 1 << 30,
-	  .def = "8388608",
+	  .def = "33554432",
 	  .unit = "bytes",
 	  .help = "room for conntrack events not yet read" },
 };
@@ -57,6 +70,7 @@ static const struct conf_key efw_keys[] = {
 struct efw {
 	struct slowpath *slowpath;
 	struct efw_bpf *hop;
+	struct learn_bpf *learner;
 	struct witness_bpf *proof;
 	struct guard *guard;
 	struct ct *ct;
@@ -69,6 +83,37 @@ struct efw {
 static const struct efw_conf *conf_of(const struct efw *efw)
 {
 	return efw->slowpath->own;
+}
+
+/* On the walk where it is wanted and the kernel has the conntrack kfuncs. */
+static void learner_load(struct efw *efw)
+{
+	const uint32_t slot = 0;
+	__cleanup_fd int learners = pins_open(efw->slowpath->chain.pins, "learners");
+	int program, r;
+
+	bpf_map_delete_elem(learners, &slot);
+	if (conf_of(efw)->learn != LEARN_WALK)
+		return;
+	efw->learner = learn_bpf__open();
+	r = efw->learner ? chain_prepare(&efw->slowpath->chain, efw->learner->obj) : -errno;
+	if (!r)
+		r = learn_bpf__load(efw->learner);
+	program = r ? -1 : bpf_program__fd(efw->learner->progs.evnf_learn);
+	if (!r && !bpf_map_update_elem(learners, &slot, &program, BPF_ANY))
+		return;
+	log_warn("this kernel cannot ask conntrack on the walk: learning from events");
+	learn_bpf__destroy(efw->learner);
+	efw->learner = NULL;
+}
+
+/* A packet of a connection without a record, which conntrack has assured, went to the kernel. */
+static void efw_event(struct slowpath *slowpath, const struct event *event)
+{
+	struct efw *efw = slowpath->state;
+
+	if (event->type == EVENT_CONNECTION)
+		conns_find(efw->conns, event->connection.family, &event->connection.key6);
 }
 
 static int efw_load(struct slowpath *slowpath)
@@ -88,6 +133,7 @@ static int efw_load(struct slowpath *slowpath)
 		r = proof_open(&slowpath->chain, &efw->proof);
 	if (r)
 		return log_err(r, "load efw's programs");
+	learner_load(efw);
 	r = ct_open(conf_of(efw)->event_buffer_bytes, &efw->ct);
 	if (r)
 		return log_err(r, "listen to conntrack");
@@ -98,7 +144,8 @@ static int efw_load(struct slowpath *slowpath)
 		log_info("net.netfilter.nf_conntrack_events was %d, is 1 now: the end of every "
 			 "connection must be told",
 			 before);
-	r = conns_open(&slowpath->chain, efw->ct, slowpath->conf.lease_s, &efw->conns);
+	r = conns_open(&slowpath->chain, efw->ct, slowpath->conf.lease_s, efw->learner != NULL,
+		       &efw->conns);
 	if (r)
 		return log_err(r, "open the connection tables");
 	r = guard_open(slowpath, &efw->guard);
@@ -161,7 +208,8 @@ static int on_conntrack(void *arg, uint32_t events)
 static int dump_step(struct efw *efw)
 {
 	const uint32_t tick = efw->slowpath->chain.state->tick;
-	int r = ct_dump_step(efw->ct, DUMP_BUDGET, ct_take, efw), settled = conns_settle(efw->conns);
+	int r = ct_dump_step(efw->ct, DUMP_BUDGET, ct_take, efw),
+	    settled = conns_settle(efw->conns);
 
 	if (settled)
 		return settled;
@@ -222,6 +270,7 @@ static void efw_stop(struct slowpath *slowpath, bool leaving)
 	conns_close(efw->conns);
 	ct_close(efw->ct);
 	proof_close(efw->proof);
+	learn_bpf__destroy(efw->learner);
 	efw_bpf__destroy(efw->hop);
 	free(efw);
 }
@@ -317,6 +366,7 @@ static const struct vnf efw = {
 	.load = efw_load,
 	.fingerprint = efw_fingerprint,
 	.start = efw_start,
+	.event = efw_event,
 	.stop = efw_stop,
 	.flush = conns_flush,
 	.shows = efw_shows,

@@ -13,7 +13,7 @@ struct conn_head {
 	__u32 deadline;  /* tick at which the kernel will let the connection die */
 	__u32 born;      /* tick of installation */
 	__u16 reply;     /* 0: direction of the initiator, 1: the other */
-	__u16 pad;
+	__u16 stream;    /* UDP: conntrack calls it a stream, or would by now */
 	/* Fast path. */
 	__u32 accepted_generation; /* the kernel let a packet of this direction out under it, */
 	__u32 in_ifindex;          /* in by this port */

@@ -60,11 +60,14 @@ static int event_take(void *arg, void *data, size_t bytes)
 {
 	struct slowpath *slowpath = arg;
 	const struct event *event = data;
-	int r;
+	int r = 0;
 
-	if (bytes < sizeof(*event) || event->type != EVENT_NEXT_HOP)
+	if (bytes < sizeof(*event))
 		return 0;
-	r = neighbors_add(slowpath->neighbors, &event->next_hop);
+	if (event->type == EVENT_NEXT_HOP)
+		r = neighbors_add(slowpath->neighbors, &event->next_hop);
+	else if (slowpath->vnf->event)
+		slowpath->vnf->event(slowpath, event);
 	if (r)
 		log_debug("no slot for a next hop: %s", strerror(-r));
 	return 0;

@@ -67,6 +67,8 @@ struct vnf {
 	uint64_t (*fingerprint)(struct slowpath *slowpath);
 	/* After the ports are attached: adds to the loop what the function listens to. */
 	int (*start)(struct slowpath *slowpath);
+	/* The fast path sent an event of a type that is the function's own. */
+	void (*event)(struct slowpath *slowpath, const struct event *event);
 	/* Before the ports are detached; `leaving` is false when another process takes over. */
 	void (*stop)(struct slowpath *slowpath, bool leaving);
 	int (*flush)(const char *pins); /* forget the function's own state */
