@@ -56,8 +56,12 @@ class Vnf:
 		for line in process.stderr:
 			log.append(line.rstrip())
 
+	def times_ready(self):
+		"""How often it has said so: once, and once for every reload."""
+		return sum(line.endswith(": ready") for line in self.log)
+
 	def _ready(self):
-		if any(line.endswith(": ready") for line in self.log):
+		if self.times_ready():
 			return True
 		if self.process.poll() is not None:
 			raise AssertionError("%s ended with %d before it was ready: %s" % (
