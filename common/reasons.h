@@ -18,6 +18,7 @@ enum fate {
 	X(NEW_FLOW, KERNEL, "no connection known: the kernel decides")                          \
 	X(UNPROVEN, KERNEL, "connection not yet let through on these ports by the kernel")      \
 	X(NOT_OFFLOADED, KERNEL, "the ruleset or the path forbids offload")                     \
+	X(LEASE, KERNEL, "the slow path is dead: the kernel decides")                           \
 	X(TCP_CONTROL, KERNEL, "TCP SYN, FIN or RST")                                           \
 	X(FRAGMENT, KERNEL, "IP fragment")                                                      \
 	X(TAGGED, KERNEL, "VLAN-tagged frame")                                                  \

@@ -156,6 +156,8 @@ int evnf_efw(struct xdp_md *ctx)
 	reason = packet_refuse(&walk->packet);
 	if (reason == REASON_NONE && walk->packet.flags & PACKET_CONTROL)
 		reason = REASON_TCP_CONTROL;
+	if (reason == REASON_NONE && chain.lease_lost)
+		reason = REASON_LEASE;
 	if (reason == REASON_NONE && !(chain.offload & offload_bit(&walk->packet)))
 		reason = REASON_NOT_OFFLOADED;
 	if (reason == REASON_NONE)

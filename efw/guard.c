@@ -26,6 +26,7 @@ struct guard {
 	struct hostpath *hostpath;
 	struct findings findings;
 	uint64_t hash;
+	bool unjudged; /* the last judgement failed */
 };
 
 int guard_open(struct slowpath *slowpath, struct guard **guard)
@@ -77,6 +78,7 @@ int guard_judge(struct guard *guard)
 	unsigned int ports[PORTS_MAX];
 	int r;
 
+	guard->unjudged = true;
 	slowpath->chain.state->offload = 0;
 	memset(&guard->findings, 0, sizeof(guard->findings));
 	for (unsigned int i = 0; i < slowpath->n_ports; i++)
@@ -89,6 +91,7 @@ int guard_judge(struct guard *guard)
 		return log_err(r, "look at the packets' path: nothing is offloaded");
 	findings_pin(guard);
 	slowpath->chain.state->offload = FINDING_ALL & ~guard->findings.touches;
+	guard->unjudged = false;
 	log_debug("%u findings, offload %x", guard->findings.count, slowpath->chain.state->offload);
 	return 0;
 }
@@ -99,7 +102,7 @@ uint64_t guard_fingerprint(const struct guard *guard)
 }
 
 /* Everything back to the kernel at once, then judge what the new rules allow. Failing to judge is
- * logged and leaves the kernel in charge; the next change tries again. */
+ * logged and leaves the kernel in charge; the next poll tries again. */
 static void ruleset_changed(struct guard *guard)
 {
 	guard->slowpath->chain.state->offload = 0;
@@ -149,7 +152,7 @@ static int on_poll(void *arg, uint64_t expirations)
 	int r = policy_poll(guard->policy, &changed);
 
 	(void)expirations;
-	if (r || changed)
+	if (r || changed || guard->unjudged)
 		ruleset_changed(guard);
 	return r;
 }

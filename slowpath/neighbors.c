@@ -24,6 +24,7 @@
 struct neighbor {
 	struct next_hop_key key;
 	bool used;
+	bool fixed; /* permanent or without ARP: the kernel keeps it by itself */
 };
 
 struct neighbors {
@@ -143,8 +144,20 @@ static void neighbor_take(struct neighbors *neighbors, const struct nlmsghdr *me
 	slot = slot_find(neighbors, &key);
 	if (!slot && usable && !neighbors->slots[NEXT_HOPS_MAX / 2].key.ifindex)
 		slot_take(neighbors, &key, &slot);
-	if (slot)
-		slot_set(neighbors, slot, usable ? mnl_attr_get_payload(table[NDA_LLADDR]) : NULL);
+	if (!slot)
+		return;
+	neighbors->slots[slot].fixed = neighbor->ndm_state & (NUD_PERMANENT | NUD_NOARP);
+	slot_set(neighbors, slot, usable ? mnl_attr_get_payload(table[NDA_LLADDR]) : NULL);
+}
+
+/* A configured port's name on an interface it did not have. */
+static bool port_is_back(const struct neighbors *neighbors, const struct nlmsghdr *message,
+			 const char *name)
+{
+	for (unsigned int i = 0; i < neighbors->n_ports; i++)
+		if (name && !strcmp(neighbors->ports[i].name, name))
+			return message->nlmsg_type == RTM_NEWLINK;
+	return false;
 }
 
 /* Links tell of many things; only going up or down, the MTU and the MAC address matter here. */
@@ -152,22 +165,31 @@ static void link_take(struct neighbors *neighbors, const struct nlmsghdr *messag
 {
 	const struct ifinfomsg *link = mnl_nlmsg_get_payload(message);
 	unsigned int flags = link->ifi_flags & (IFF_UP | IFF_RUNNING | IFF_LOWER_UP);
-	const struct nlattr *attribute;
-	bool changed = message->nlmsg_type == RTM_DELLINK;
 	struct port *port = (struct port *)port_find(neighbors, link->ifi_index);
+	bool changed = message->nlmsg_type == RTM_DELLINK, moved = false;
+	const struct nlattr *attribute;
+	const char *name = NULL;
 
-	if (!port)
-		return;
 	mnl_attr_for_each(attribute, message, sizeof(*link)) {
-		if (mnl_attr_get_type(attribute) == IFLA_MTU) {
+		const void *value = mnl_attr_get_payload(attribute);
+
+		if (mnl_attr_get_type(attribute) == IFLA_IFNAME) {
+			name = value;
+		} else if (port && mnl_attr_get_type(attribute) == IFLA_MTU) {
 			changed |= port->mtu != mnl_attr_get_u32(attribute);
 			port->mtu = mnl_attr_get_u32(attribute);
+		} else if (port && mnl_attr_get_type(attribute) == IFLA_ADDRESS) {
+			moved = memcmp(port->mac, value, sizeof(port->mac)) != 0;
 		}
 	}
-	changed |= neighbors->port_flags[port->index] != flags;
-	neighbors->port_flags[port->index] = flags;
-	if (changed)
-		neighbors->changed(neighbors->arg, port->name);
+	if (port) {
+		changed |= neighbors->port_flags[port->index] != flags;
+		neighbors->port_flags[port->index] = flags;
+	}
+	if (moved || (!port && port_is_back(neighbors, message, name)))
+		neighbors->changed(neighbors->arg, CHANGE_PORT, name);
+	else if (port && changed)
+		neighbors->changed(neighbors->arg, CHANGE_ROUTES, port->name);
 }
 
 static int event_take(const struct nlmsghdr *message, void *data)
@@ -188,15 +210,15 @@ static int event_take(const struct nlmsghdr *message, void *data)
 	case RTM_DELROUTE:
 		route = mnl_nlmsg_get_payload(message);
 		if (!(route->rtm_flags & RTM_F_CLONED))
-			neighbors->changed(neighbors->arg, "route");
+			neighbors->changed(neighbors->arg, CHANGE_ROUTES, "route");
 		break;
 	case RTM_NEWADDR:
 	case RTM_DELADDR:
-		neighbors->changed(neighbors->arg, "address");
+		neighbors->changed(neighbors->arg, CHANGE_ROUTES, "address");
 		break;
 	case RTM_NEWRULE:
 	case RTM_DELRULE:
-		neighbors->changed(neighbors->arg, "rule");
+		neighbors->changed(neighbors->arg, CHANGE_ROUTES, "rule");
 		break;
 	}
 	return MNL_CB_OK;
@@ -369,7 +391,7 @@ int neighbors_receive(struct neighbors *neighbors, unsigned int budget)
 			mnl_socket_recvfrom(neighbors->events, neighbors->buffer, MESSAGE_BYTES);
 
 		if (n < 0 && errno == ENOBUFS) {
-			neighbors->changed(neighbors->arg, "lost events");
+			neighbors->changed(neighbors->arg, CHANGE_ROUTES, "lost events");
 			return neighbors_read(neighbors);
 		}
 		if (n < 0)
@@ -409,7 +431,7 @@ int neighbors_refresh(struct neighbors *neighbors)
 		struct neighbor *neighbor = &neighbors->slots[slot];
 		int r;
 
-		if (!neighbor->key.ifindex || !neighbor->used)
+		if (!neighbor->key.ifindex || !neighbor->used || neighbor->fixed)
 			continue;
 		neighbor->used = false;
 		r = neighbor_touch(neighbors, &neighbor->key);

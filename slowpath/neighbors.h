@@ -10,8 +10,13 @@
 
 struct neighbors;
 
-/* Called when something was changed that routes depend on: a route, an address, a link. */
-typedef void (*routes_changed_fn)(void *arg, const char *what);
+enum change {
+	CHANGE_ROUTES, /* something that routes depend on: a route, an address, a rule, a link */
+	CHANGE_PORT,   /* a port has another MAC address, or came back as another interface */
+};
+
+/* Called on each change; `what` names it. */
+typedef void (*routes_changed_fn)(void *arg, enum change change, const char *what);
 
 /* Listens to the kernel's routes, links, addresses and neighbors in the caller's network namespace.
  * Slots pinned by an earlier process are adopted and brought up to date. Returns 0 or -errno. */

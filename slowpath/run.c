@@ -34,6 +34,8 @@ void slowpath_bump(struct slowpath *slowpath, const char *why)
 	uint64_t now = now_ms();
 
 	log_debug("%s changed: flows walk again", why);
+	slowpath->chain.state->fingerprint = 0;
+	slowpath->fingerprint_stale = true;
 	if (now - slowpath->last_bump_ms < BUMP_PAUSE_MS) {
 		slowpath->bump_pending = true;
 		return;
@@ -43,9 +45,29 @@ void slowpath_bump(struct slowpath *slowpath, const char *why)
 	chain_bump(&slowpath->chain);
 }
 
-static void routes_changed(void *arg, const char *what)
+/* A new configuration must be right before the running one is given up. */
+static void reload_try(struct slowpath *slowpath)
+{
+	struct slowpath next = { .vnf = slowpath->vnf,
+				 .path = slowpath->path,
+				 .own = calloc(1, slowpath->vnf->conf_size + 1) };
+
+	if (next.own && !vnf_configure(&next)) {
+		slowpath->reload = true;
+		loop_stop(slowpath->loop);
+	} else {
+		log_error("not reloaded: the running configuration stays");
+	}
+	free(next.own);
+}
+
+static void routes_changed(void *arg, enum change change, const char *what)
 {
 	slowpath_bump(arg, what);
+	if (change == CHANGE_PORT) {
+		log_info("port %s changed: starting again", what);
+		reload_try(arg);
+	}
 }
 
 static void flow_alive(void *arg, const struct flow_head *flow)
@@ -100,12 +122,27 @@ static int on_tick(void *arg, uint64_t expirations)
 	return sweep_step(slowpath->sweep, SWEEP_PERIOD_S);
 }
 
+/* What the flows derive from, as one number, never 0. */
+static uint64_t fingerprint_take(struct slowpath *slowpath)
+{
+	uint64_t fingerprint = neighbors_fingerprint(slowpath->neighbors);
+
+	fingerprint = hash64(slowpath->own, slowpath->vnf->conf_size, fingerprint);
+	if (slowpath->vnf->fingerprint)
+		fingerprint ^= slowpath->vnf->fingerprint(slowpath);
+	return fingerprint ? fingerprint : 1;
+}
+
 static int on_renew(void *arg, uint64_t expirations)
 {
 	struct slowpath *slowpath = arg;
 
 	(void)expirations;
 	chain_renew(&slowpath->chain, slowpath->conf.lease_s);
+	if (slowpath->fingerprint_stale && !slowpath->bump_pending) {
+		slowpath->fingerprint_stale = false;
+		slowpath->chain.state->fingerprint = fingerprint_take(slowpath);
+	}
 	return 0;
 }
 
@@ -124,8 +161,10 @@ static int on_signal(void *arg, int signal)
 {
 	struct slowpath *slowpath = arg;
 
-	slowpath->reload = signal == SIGHUP;
-	loop_stop(slowpath->loop);
+	if (signal == SIGHUP)
+		reload_try(slowpath);
+	else
+		loop_stop(slowpath->loop);
 	return 0;
 }
 
@@ -202,21 +241,18 @@ static int ports_attach(struct slowpath *slowpath)
 	return chain_detach_others(&slowpath->chain, slowpath->ports, slowpath->n_ports);
 }
 
-/* What an earlier process pinned holds only if nothing it derives from has changed since. */
-static void state_adopt(struct slowpath *slowpath)
+/* What an earlier process pinned holds only if nothing it derives from has changed since, and if
+ * somebody was there all the time to see that it did not. */
+static void state_adopt(struct slowpath *slowpath, bool watched)
 {
 	volatile struct chain_state *state = slowpath->chain.state;
-	uint64_t fingerprint = neighbors_fingerprint(slowpath->neighbors);
+	uint64_t fingerprint = fingerprint_take(slowpath);
 
-	fingerprint = hash64(slowpath->own, slowpath->vnf->conf_size, fingerprint);
-	if (slowpath->vnf->fingerprint)
-		fingerprint ^= slowpath->vnf->fingerprint(slowpath);
-	if (slowpath->chain.adopted && state->fingerprint == fingerprint && !state->lease_lost) {
+	if (slowpath->chain.adopted && watched && state->fingerprint == fingerprint)
 		log_info("adopted the flows of an earlier run");
-	} else {
+	else
 		chain_bump(&slowpath->chain);
-		state->fingerprint = fingerprint;
-	}
+	state->fingerprint = fingerprint;
 	state->pid = getpid();
 }
 
@@ -249,10 +285,13 @@ static int loop_fill(struct slowpath *slowpath)
 
 static int slowpath_begin(struct slowpath *slowpath, const char *pins)
 {
+	bool watched;
 	int r, program;
 
 	if ((r = chain_begin(slowpath, pins)) || (r = ports_find(slowpath)))
 		return r;
+	watched = !slowpath->chain.state->lease_lost &&
+		  (int32_t)(slowpath->chain.state->tick - slowpath->chain.state->lease_until) <= 0;
 	chain_renew(&slowpath->chain, slowpath->conf.lease_s);
 	r = neighbors_open(&slowpath->chain, slowpath->ports, slowpath->n_ports, routes_changed,
 			   slowpath, &slowpath->neighbors);
@@ -265,7 +304,7 @@ static int slowpath_begin(struct slowpath *slowpath, const char *pins)
 	program = slowpath->vnf->load(slowpath);
 	if (program < 0)
 		return program;
-	state_adopt(slowpath);
+	state_adopt(slowpath, watched);
 	r = chain_set_hop(&slowpath->chain, 0, program);
 	if (r)
 		return log_err(r, "set the hop of %s", slowpath->vnf->name);

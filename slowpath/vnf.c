@@ -135,8 +135,7 @@ static uint32_t flows_default(unsigned int share, size_t bytes)
 	return flows > 1000000 ? 1000000 : flows < 1024 ? 1024 : flows;
 }
 
-/* Reads the file into slowpath->conf and slowpath->own. Returns 0, or -errno after saying why. */
-static int configure(struct slowpath *slowpath)
+int vnf_configure(struct slowpath *slowpath)
 {
 	const struct vnf *vnf = slowpath->vnf;
 	const struct conf_section sections[] = {
@@ -254,7 +253,7 @@ static int pins_of(struct slowpath *slowpath, const struct command *command,
 	int r;
 
 	if (command->path) {
-		if (configure(slowpath))
+		if (vnf_configure(slowpath))
 			return EXIT_USAGE;
 		name = slowpath->conf.name;
 		bpffs = slowpath->conf.bpffs;
@@ -276,7 +275,7 @@ static int do_run(struct slowpath *slowpath, const struct command *command)
 		log_error("run needs a configuration: -c FILE");
 		return EXIT_USAGE;
 	}
-	if (configure(slowpath))
+	if (vnf_configure(slowpath))
 		return EXIT_USAGE;
 	r = vnf_run(slowpath);
 	return slowpath->reload ? -1 : r;
@@ -288,7 +287,7 @@ static int do_check(struct slowpath *slowpath, const struct command *command)
 		log_error("check needs a configuration: -c FILE");
 		return EXIT_USAGE;
 	}
-	if (configure(slowpath))
+	if (vnf_configure(slowpath))
 		return EXIT_USAGE;
 	printf("%s: ok\n", command->path);
 	return EXIT_OK;

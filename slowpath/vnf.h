@@ -42,7 +42,8 @@ struct slowpath {
 	void *state; /* the function's own, set by its load() */
 	uint64_t last_bump_ms;
 	bool bump_pending;
-	bool reload; /* leave the loop, and begin again with a new configuration */
+	bool fingerprint_stale; /* something changed since it was taken */
+	bool reload;            /* leave the loop, and begin again with a new configuration */
 };
 
 /* One subcommand of `show` beside the common ones. */
@@ -78,6 +79,9 @@ struct vnf {
 /* The whole main of a function: `return vnf_main(&efw, argc, argv);`. Returns the exit code: 0 ok,
  * 1 failed, 2 wrong usage or configuration. */
 int vnf_main(const struct vnf *vnf, int argc, char **argv);
+
+/* Reads the file into slowpath->conf and slowpath->own. Returns 0, or -errno after saying why. */
+int vnf_configure(struct slowpath *slowpath);
 
 /* Runs until SIGTERM, SIGINT or SIGHUP. Returns the exit code; slowpath->reload tells of SIGHUP. */
 int vnf_run(struct slowpath *slowpath);
