@@ -2,6 +2,7 @@
 // Entry: parse once, look the flow up once, and leave; a miss starts the walk. One per port.
 #include "fastpath/action.bpf.h"
 #include "common/programs.h"
+#include "fastpath/trace.bpf.h"
 #include "fastpath/walk.bpf.h"
 
 const volatile struct entry_config config;
@@ -27,21 +28,25 @@ static __always_inline void flow_touch(struct flow_head *flow, __u32 bytes)
 	__sync_fetch_and_add(&flow->bytes, bytes);
 }
 
-static __always_inline int flow_leave(int port, __u32 bytes)
+static __always_inline int flow_leave(struct xdp_md *ctx, int port, __u32 bytes)
 {
+	trace(ctx, port, TRACE_OUT);
 	return count(config.port, REASON_HIT, bytes, bpf_redirect_map(&tx_ports, port, 0));
+}
+
+static __always_inline int frame_is_to_port(const struct ethhdr *eth)
+{
+	const __u32 *high = (const void *)eth->h_dest;
+	const __u16 *low = (const void *)(eth->h_dest + 4);
+
+	return *high == config.mac_high && *low == config.mac_low;
 }
 
 /* A router takes only untagged frames sent to its own MAC address; others are judged on the walk.
  */
 static __always_inline int frame_is_routable(const struct packet *packet, const struct ethhdr *eth)
 {
-	const __u32 *high = (const void *)eth->h_dest;
-	const __u16 *low = (const void *)(eth->h_dest + 4);
-
-	if (!config.router)
-		return 1;
-	return !packet->tags && *high == config.mac_high && *low == config.mac_low;
+	return !config.router || (!packet->tags && frame_is_to_port(eth));
 }
 
 /* The id of a tagged frame's context; 0: it has none yet, and the slow path was asked. */
@@ -62,7 +67,8 @@ static __always_inline __u32 context_find(const struct packet *packet)
 
 /* Fills the record and hands the frame to the first function. */
 static __always_inline int walk_start(struct xdp_md *ctx, const struct packet *packet,
-				      __u32 context, __u32 bytes, int whole)
+				      const struct ethhdr *eth, __u32 context, __u32 bytes,
+				      int whole)
 {
 	struct walk *walk = walk_here();
 	__u32 *epoch;
@@ -90,7 +96,8 @@ static __always_inline int walk_start(struct xdp_md *ctx, const struct packet *p
 	walk->out_ifindex = 0;
 	walk->next_hop = 0;
 	walk->bank = chain.bank;
-	walk->flags = (context ? 0 : WALK_NOT_FINAL) | (whole ? 0 : WALK_SEVERAL_BUFFERS);
+	walk->flags = (context ? 0 : WALK_NOT_FINAL) | (whole ? 0 : WALK_SEVERAL_BUFFERS) |
+		      (frame_is_to_port(eth) ? WALK_TO_PORT : 0);
 	walk->slots = 0;
 	walk->hop = -1;
 	return walk_next(ctx, walk);
@@ -104,6 +111,7 @@ int evnf_entry(struct xdp_md *ctx)
 	__u32 context, bytes = ctx->data_end - ctx->data;
 	int port, whole = 1;
 
+	trace(ctx, config.port, TRACE_IN);
 	if (packet_parse(ctx, &packet, &h))
 		return count(config.port, REASON_MALFORMED, bytes, XDP_DROP);
 	if (h.l3 + packet.l3_bytes > h.end) {
@@ -113,7 +121,7 @@ int evnf_entry(struct xdp_md *ctx)
 	context = packet.tags ? context_find(&packet) : config.context;
 	if ((packet.flags & (PACKET_PORTS | PACKET_CONTROL)) != PACKET_PORTS || !context ||
 	    !whole || packet.odd != REASON_NONE || !frame_is_routable(&packet, h.eth))
-		return walk_start(ctx, &packet, context, bytes, whole);
+		return walk_start(ctx, &packet, h.eth, context, bytes, whole);
 
 	if (packet.family == AF_INET) {
 		struct flow4_key key = packet.key4;
@@ -125,7 +133,7 @@ int evnf_entry(struct xdp_md *ctx)
 		    (port = next_hop_take(&h, &flow->head)) >= 0 &&
 		    !flow4_rewrite(&h, packet.proto, flow)) {
 			flow_touch(&flow->head, bytes);
-			return flow_leave(port, bytes);
+			return flow_leave(ctx, port, bytes);
 		}
 	} else {
 		struct flow6_key key = packet.key6;
@@ -137,10 +145,10 @@ int evnf_entry(struct xdp_md *ctx)
 		    (port = next_hop_take(&h, &flow->head)) >= 0 &&
 		    !flow6_rewrite(&h, packet.proto, flow)) {
 			flow_touch(&flow->head, bytes);
-			return flow_leave(port, bytes);
+			return flow_leave(ctx, port, bytes);
 		}
 	}
-	return walk_start(ctx, &packet, context, bytes, whole);
+	return walk_start(ctx, &packet, h.eth, context, bytes, whole);
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

@@ -10,6 +10,7 @@ enum walk_flag {
 	WALK_NOT_FINAL = 1 << 0,       /* some function wants to see the next packet too */
 	WALK_BRIDGED = 1 << 1,         /* the frame keeps its MAC addresses and TTL */
 	WALK_SEVERAL_BUFFERS = 1 << 2, /* and this kernel cannot redirect such a frame */
+	WALK_TO_PORT = 1 << 3,         /* sent to the MAC address of its port of entry */
 };
 
 /* Per CPU: entry fills it, the functions add to it, finish acts on it. */
