@@ -84,7 +84,7 @@ static enum match varies(struct sense *sense, const char *why, ...)
 static bool element_is_fixed(json_t *element)
 {
 	static const char *const harmless[] = { "val", "comment", "counter", NULL };
-	json_t *value;
+	json_t *value = NULL;
 	const char *key;
 
 	if (json_is_array(element)) /* of a map: key and value */
@@ -223,7 +223,7 @@ static enum match expression_match(struct sense *sense, json_t *expression, unsi
 						">>",     "set", "range", NULL };
 	enum match match = MATCH_MAYBE;
 	const char *key;
-	json_t *value;
+	json_t *value = NULL;
 	size_t i;
 
 	if (json_is_string(expression) && *json_string_value(expression) == '@')
@@ -301,7 +301,7 @@ static const struct bit_name tcp_flag_names[] = {
 static enum match tcp_flags_among(int mask, json_t *values)
 {
 	enum match best = MATCH_NO;
-	json_t *value;
+	json_t *value = NULL;
 	size_t i;
 
 	json_array_foreach(values, i, value) {
@@ -353,7 +353,7 @@ static enum match ct_status_judge(struct sense *sense, const char *op, json_t *m
  * a set? MAYBE: cannot be told. */
 static enum match value_among(json_t *values, const char *own, int number, bool alternatives)
 {
-	json_t *list = json_object_get(values, "set"), *value;
+	json_t *list = json_object_get(values, "set"), *value = NULL;
 	enum match match, best = MATCH_NO;
 	size_t i;
 
@@ -455,7 +455,7 @@ static int verdict_judge(struct sense *sense, struct path *path, enum match matc
 	};
 	size_t i = 0, n = sizeof(verdicts) / sizeof(*verdicts);
 	struct chain *chain = NULL;
-	json_t *value;
+	json_t *value = NULL;
 	const char *key = only_key(stmt, &value) ?: "";
 
 	while (i < n && strcmp(verdicts[i].key, key))
@@ -551,7 +551,7 @@ static void rule_judge(struct walk *walk, const struct rule *rule, struct path *
 {
 	struct sense sense = { .tables = walk->ruleset, .walk = walk, .rule = rule->body };
 	enum match match = MATCH_YES;
-	json_t *stmt, *value;
+	json_t *stmt, *value = NULL;
 	size_t i;
 
 	json_array_foreach(json_object_get(sense.rule, "expr"), i, stmt) {
@@ -616,7 +616,7 @@ static bool rule_is_told(const json_t *rule)
 	static const char *const acting[] = { "xt", "limit", "log", NULL };
 	static const char *const late[] = { "sport", "dport", "flags", NULL };
 	bool acted = false;
-	json_t *stmt, *value;
+	json_t *stmt, *value = NULL;
 	size_t i;
 
 	json_array_foreach(json_object_get(rule, "expr"), i, stmt) {
@@ -662,7 +662,7 @@ static bool table_is_told(const struct tables *tables, const struct ruleset *rul
 	const char *text = !strcmp(family, "ip")    ? ruleset->compat4
 			   : !strcmp(family, "ip6") ? ruleset->compat6
 						    : NULL;
-	json_t *object, *value;
+	json_t *object, *value = NULL;
 	size_t i;
 
 	if (!text || !text_has_table(text, table))
@@ -737,7 +737,7 @@ static int rule_add(struct tables *tables, json_t *rule)
 {
 	const char *family = text_of(rule, "family"), *table = text_of(rule, "table");
 	struct chain *chain = chains_find(&tables->chains, family, table, text_of(rule, "chain"));
-	json_t *stmt, *value;
+	json_t *stmt, *value = NULL;
 	size_t i;
 
 	if (!chain || !json_is_array(json_object_get(rule, "expr")))
@@ -786,7 +786,7 @@ static int object_add(struct tables *tables, const char *key, json_t *value,
 
 static int tables_read(struct tables *tables, const char *text, struct findings *findings)
 {
-	json_t *object, *value;
+	json_t *object, *value = NULL;
 	const char *key;
 	size_t i;
 	int r;
