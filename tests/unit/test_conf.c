@@ -203,6 +203,8 @@ static const struct {
 	  "a.conf:2: label: found \"12345678\", expected a string of 0 to 7 bytes" },
 	{ "a string too long by joining", D "label = \"1234\"\n\"5678\";",
 	  "a.conf:2: label: found \"12345678\", expected a string of 0 to 7 bytes" },
+	{ "a value behind a joined string", D "label = \"a\"\n\"b\";\nlease_s = 0;",
+	  "a.conf:4: lease_s: found 0, expected an integer from 1 to 3600 s" },
 	{ "an empty string where a name must be", D "ports = ( { name = \"\"; } );",
 	  "a.conf:2: ports[0].name: found \"\", expected a string of 1 to 15 bytes" },
 	{ "an integer for a string", D "label = 5;",
