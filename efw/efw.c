@@ -362,7 +362,6 @@ static const struct vnf efw = {
 	.keys = efw_keys,
 	.n_keys = sizeof(efw_keys) / sizeof(efw_keys[0]),
 	.conf_size = sizeof(struct efw_conf),
-	.router = true,
 	.load = efw_load,
 	.fingerprint = efw_fingerprint,
 	.start = efw_start,

@@ -182,7 +182,7 @@ static int chain_begin(struct slowpath *slowpath, const char *pins)
 		.max_flows6 = slowpath->conf.max_flows6,
 		.inserts_per_s = slowpath->conf.inserts_per_s,
 		.doorkeeper = slowpath->vnf->doorkeeper,
-		.router = slowpath->vnf->router,
+		.router = !slowpath->vnf->bridges || !slowpath->vnf->bridges(slowpath->own),
 	};
 	int r = chain_open(&slowpath->chain, pins, &options);
 

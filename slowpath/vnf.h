@@ -59,8 +59,10 @@ struct vnf {
 	size_t n_keys;
 	size_t conf_size;
 	int (*check)(const void *values, const struct conf *conf, struct conf_error *error);
-	bool router;     /* takes only frames to its ports' MAC addresses */
 	bool doorkeeper; /* flows are installed from their second packet on */
+	/* Whether this configuration bridges; else (or without it) only frames to the ports' MAC
+	 * addresses are taken. */
+	bool (*bridges)(const void *own);
 	/* Loads the hop's program: chain_prepare() between open and load. Returns it or -errno. */
 	int (*load)(struct slowpath *slowpath);
 	/* What the function's decisions derive from, as one number: a restart that finds another
