@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// efwd's hop as a router: judges the packet; the route is finish's business, the rest the kernel's.
+#include "efwd/odd.bpf.h"
+
+/* linux/icmp.h cannot be included here. */
+enum { ICMP_UNREACHABLE = 3, ICMP_QUENCH = 4, ICMP_TIME = 11, ICMP_PARAMETER = 12 };
+#define ICMP6_ERRORS 128 /* types below are errors (RFC 4443) */
+
+#define LOOPBACK6 bpf_htonl(1) /* last word of ::1 */
+#define MAPPED6 bpf_htonl(0xffff)
+
+static __always_inline int ip4_in(__be32 address, __u32 network, int bits)
+{
+	return (bpf_ntohl(address) ^ network) >> (32 - bits) == 0;
+}
+
+/* Never a source, wherever it comes from: this network, loopback, multicast, reserved (RFC 1812,
+ * 5.3.7); and a packet from its own destination. */
+static __always_inline int ip4_is_martian(__be32 src, __be32 dst)
+{
+	return ip4_in(src, 0, 8) || ip4_in(src, 127U << 24, 8) || ip4_in(src, 224U << 24, 3) ||
+	       ip4_in(dst, 0, 8) || ip4_in(dst, 127U << 24, 8) || ip4_in(dst, 240U << 24, 4) ||
+	       src == dst;
+}
+
+/* The unspecified address, ::1, or an IPv4 address in disguise: not on a wire (RFC 4291). */
+static __always_inline int ip6_is_reserved(const __be32 address[4])
+{
+	if (address[0] || address[1])
+		return 0;
+	return address[2] == MAPPED6 || (!address[2] && (!address[3] || address[3] == LOOPBACK6));
+}
+
+static __always_inline int ip6_is_multicast(const __be32 address[4])
+{
+	return (address[0] & bpf_htonl(0xff000000)) == bpf_htonl(0xff000000);
+}
+
+static __always_inline int ip6_is_link_local(const __be32 address[4])
+{
+	return (address[0] & bpf_htonl(0xffc00000)) == bpf_htonl(0xfe800000);
+}
+
+static __always_inline int ip6_is_martian(const struct flow6_key *key)
+{
+	__u32 differ = 0;
+
+	for (int i = 0; i < 4; i++)
+		differ |= key->src_ip[i] ^ key->dst_ip[i];
+	return !differ || ip6_is_multicast(key->src_ip) || ip6_is_reserved(key->src_ip) ||
+	       ip6_is_reserved(key->dst_ip);
+}
+
+static __always_inline enum reason address_judge(const struct packet *packet)
+{
+	const struct flow6_key *key6 = &packet->key6;
+
+	if (packet->family == AF_INET) {
+		if (ip4_is_martian(packet->key4.src_ip, packet->key4.dst_ip))
+			return REASON_MARTIAN;
+		return ip4_in(packet->key4.dst_ip, 224U << 24, 4) ? REASON_MULTICAST : REASON_NONE;
+	}
+	if (ip6_is_martian(key6))
+		return REASON_MARTIAN;
+	if (ip6_is_multicast(key6->dst_ip))
+		return REASON_MULTICAST;
+	if (ip6_is_link_local(key6->src_ip) || ip6_is_link_local(key6->dst_ip))
+		return REASON_FOR_HOST;
+	return REASON_NONE;
+}
+
+/* An ICMP error follows the flow it quotes: of several routes, the kernel takes that flow's. */
+static __always_inline int is_icmp_error(struct xdp_md *ctx, const struct packet *packet)
+{
+	__u8 type = 0, ihl = 0;
+
+	if (packet->flags & PACKET_FRAGMENT)
+		return 0;
+	if (packet->proto == IPPROTO_ICMPV6 && packet->family == AF_INET6)
+		return packet->flags & PACKET_OPTIONS ||
+		       (!bpf_xdp_load_bytes(ctx, packet->l3 + sizeof(struct ipv6hdr), &type, 1) &&
+			type < ICMP6_ERRORS);
+	if (packet->proto != IPPROTO_ICMP || bpf_xdp_load_bytes(ctx, packet->l3, &ihl, 1) ||
+	    bpf_xdp_load_bytes(ctx, packet->l3 + (ihl & 15) * 4, &type, 1))
+		return 0;
+	return type == ICMP_UNREACHABLE || type == ICMP_QUENCH || type == ICMP_TIME ||
+	       type == ICMP_PARAMETER;
+}
+
+/* What is wrong with the packet itself; a fault that the configuration forgives is the kernel's to
+ * judge, but for TCP flags, which a router need not look at. */
+static __always_inline enum reason fault_judge(const struct packet *packet)
+{
+	if (packet->odd == REASON_TAGS)
+		return REASON_TAGGED;
+	if (!reason_lifted(packet->odd))
+		return packet->odd;
+	return packet->odd == REASON_TCP_FLAGS ? REASON_NONE : REASON_ODD;
+}
+
+static __always_inline enum reason frame_judge(struct xdp_md *ctx, const struct walk *walk)
+{
+	const struct packet *packet = &walk->packet;
+	struct ethhdr *eth = (void *)(long)ctx->data;
+
+	if (!packet->family)
+		return REASON_NOT_IP;
+	if (packet->tags)
+		return REASON_TAGGED;
+	if (walk->flags & WALK_TO_PORT)
+		return REASON_NONE;
+	if ((void *)(eth + 1) > (void *)(long)ctx->data_end)
+		return REASON_INTERNAL;
+	return eth->h_dest[0] & 1 ? REASON_MULTICAST : REASON_NOT_FOR_US;
+}
+
+/* Why the router does not forward this packet, or REASON_NONE. */
+static __always_inline enum reason router_judge(struct xdp_md *ctx, const struct walk *walk)
+{
+	const struct packet *packet = &walk->packet;
+	enum reason reason = REASON_NONE;
+
+	if (packet->odd != REASON_NONE)
+		reason = fault_judge(packet);
+	if (reason == REASON_NONE)
+		reason = frame_judge(ctx, walk);
+	if (reason != REASON_NONE)
+		return reason;
+	if (chain.lease_lost)
+		return REASON_LEASE;
+	reason = address_judge(packet);
+	if (reason == REASON_NONE && !packet->ttl)
+		reason = REASON_TTL_ZERO;
+	if (reason == REASON_NONE && is_icmp_error(ctx, packet))
+		reason = REASON_ODD;
+	return reason != REASON_NONE && reason_lifted(reason) ? REASON_ODD : reason;
+}
+
+SEC("xdp.frags")
+int evnf_router(struct xdp_md *ctx)
+{
+	struct walk *walk = walk_here();
+	enum reason reason;
+
+	if (!walk)
+		return XDP_PASS;
+	reason = router_judge(ctx, walk);
+	return reason == REASON_NONE ? walk_next(ctx, walk) : walk_refuse(walk, reason);
+}
+
+char _license[] SEC("license") = "Dual BSD/GPL";
