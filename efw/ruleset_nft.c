@@ -35,13 +35,14 @@ static const char *text_of(const json_t *object, const char *key)
 	return text ? text : "";
 }
 
-/* The one key of an object, and its value; NULL for anything else. */
+/* The one key of an object, and its value; "" and NULL for anything else. */
 static const char *only_key(json_t *object, json_t **value)
 {
 	void *at = json_object_iter(object);
 
+	*value = NULL;
 	if (!at || json_object_iter_next(object, at))
-		return NULL;
+		return "";
 	*value = json_object_iter_value(at);
 	return json_object_iter_key(at);
 }
@@ -123,8 +124,7 @@ static bool set_is_fixed(json_t *set)
 		if (!word_among(key, harmless))
 			return false;
 	json_array_foreach(json_object_get(set, "stmt"), i, value) {
-		key = only_key(value, &ignored);
-		if (!key || strcmp(key, "counter"))
+		if (strcmp(only_key(value, &ignored), "counter"))
 			return false;
 	}
 	json_array_foreach(json_object_get(set, "elem"), i, value)
@@ -234,7 +234,7 @@ static enum match expression_match(struct sense *sense, json_t *expression, unsi
 		match = match_both(match, expression_match(sense, value, depth + 1));
 	if (!json_is_object(expression))
 		return match;
-	key = only_key(expression, &value) ?: "";
+	key = only_key(expression, &value);
 	if (word_among(key, composed))
 		return expression_match(sense, value, depth + 1);
 	if (!strcmp(key, "prefix"))
@@ -456,7 +456,7 @@ static int verdict_judge(struct sense *sense, struct path *path, enum match matc
 	size_t i = 0, n = sizeof(verdicts) / sizeof(*verdicts);
 	struct chain *chain = NULL;
 	json_t *value = NULL;
-	const char *key = only_key(stmt, &value) ?: "";
+	const char *key = only_key(stmt, &value);
 
 	while (i < n && strcmp(verdicts[i].key, key))
 		i++;
@@ -555,7 +555,7 @@ static void rule_judge(struct walk *walk, const struct rule *rule, struct path *
 	size_t i;
 
 	json_array_foreach(json_object_get(sense.rule, "expr"), i, stmt) {
-		const char *key = only_key(stmt, &value) ?: "";
+		const char *key = only_key(stmt, &value);
 
 		if (!strcmp(key, "counter"))
 			continue;
@@ -620,7 +620,7 @@ static bool rule_is_told(const json_t *rule)
 	size_t i;
 
 	json_array_foreach(json_object_get(rule, "expr"), i, stmt) {
-		const char *key = only_key(stmt, &value) ?: "";
+		const char *key = only_key(stmt, &value);
 
 		if (word_among(key, acting)) {
 			acted = true;
@@ -668,7 +668,7 @@ static bool table_is_told(const struct tables *tables, const struct ruleset *rul
 	if (!text || !text_has_table(text, table))
 		return false;
 	json_array_foreach(tables->objects, i, object) {
-		const char *key = only_key(object, &value) ?: "";
+		const char *key = only_key(object, &value);
 
 		if (strcmp(text_of(value, "family"), family) ||
 		    strcmp(text_of(value, "table"), table))
@@ -743,7 +743,7 @@ static int rule_add(struct tables *tables, json_t *rule)
 	if (!chain || !json_is_array(json_object_get(rule, "expr")))
 		return -EINVAL;
 	json_array_foreach(json_object_get(rule, "expr"), i, stmt) {
-		const char *key = only_key(stmt, &value) ?: "", *name = text_of(value, key);
+		const char *key = only_key(stmt, &value), *name = text_of(value, key);
 		struct chain *set;
 
 		if ((strcmp(key, "set") && strcmp(key, "map")) || *name != '@')
@@ -800,7 +800,7 @@ static int tables_read(struct tables *tables, const char *text, struct findings 
 	json_array_foreach(tables->objects, i, object) {
 		key = only_key(object, &value);
 		if (!r)
-			r = key ? object_add(tables, key, value, findings) : -EINVAL;
+			r = *key ? object_add(tables, key, value, findings) : -EINVAL;
 	}
 	json_array_foreach(tables->objects, i, object)
 		if (!r && (value = json_object_get(object, "rule")))
