@@ -91,19 +91,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct fuzz_values values, before;
+	_Alignas(struct fuzz_values) uint8_t values[sizeof(struct fuzz_values)],
+		before[sizeof(values)];
 	const struct conf_section section = { fuzz_keys, sizeof(fuzz_keys) / sizeof(fuzz_keys[0]),
-					      &values, sizeof(values), fuzz_check };
+					      values, sizeof(values), fuzz_check };
 	const uint8_t *nul = memchr(data, '\0', size);
 	struct conf_error error;
 
-	memset(&before, 0x5a, sizeof(before));
-	values = before;
+	memset(values, 0x5a, sizeof(values));
+	memset(before, 0x5a, sizeof(before));
 	fuzz_input.bytes = data;
 	fuzz_input.n = size;
 	fuzz_input.main_n = nul ? (size_t)(nul - data) : size;
 	if (!conf_load("main.conf", &section, 1, &error) ||
-	    memcmp(&values, &before, sizeof(before)) || !*error.text)
+	    memcmp(values, before, sizeof(before)) || !*error.text)
 		abort();
 	return 0;
 }
