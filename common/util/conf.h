@@ -3,7 +3,6 @@
 #ifndef COMMON_UTIL_CONF_H
 #define COMMON_UTIL_CONF_H
 
-#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 
