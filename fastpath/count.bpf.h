@@ -11,7 +11,7 @@ static __always_inline int count(__u32 port, enum reason reason, __u32 bytes, in
 {
 	struct port_counters *counters = bpf_map_lookup_elem(&port_counters, &port);
 
-	if (counters) { /* always: the array holds every port */
+	if (counters && reason < REASON_COUNT) { /* always: the array holds every port */
 		counters->packets[reason]++;
 		counters->bytes[reason] += bytes;
 	}
