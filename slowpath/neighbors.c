@@ -220,6 +220,13 @@ static int event_take(const struct nlmsghdr *message, void *data)
 	case RTM_DELRULE:
 		neighbors->changed(neighbors->arg, CHANGE_ROUTES, "rule");
 		break;
+	case RTM_NEWNEXTHOP:
+	case RTM_DELNEXTHOP:
+		neighbors->changed(neighbors->arg, CHANGE_ROUTES, "nexthop");
+		break;
+	case RTM_NEWNETCONF: /* forwarding turned off, for one */
+		neighbors->changed(neighbors->arg, CHANGE_ROUTES, "setting");
+		break;
 	}
 	return MNL_CB_OK;
 }
@@ -319,9 +326,10 @@ static void slots_adopt(struct neighbors *neighbors)
 
 static int events_open(struct neighbors *neighbors)
 {
-	const int groups[] = { RTNLGRP_LINK,       RTNLGRP_NEIGH,       RTNLGRP_IPV4_ROUTE,
-			       RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR,
-			       RTNLGRP_IPV4_RULE,  RTNLGRP_IPV6_RULE };
+	const int groups[] = { RTNLGRP_LINK,         RTNLGRP_NEIGH,       RTNLGRP_IPV4_ROUTE,
+			       RTNLGRP_IPV6_ROUTE,   RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR,
+			       RTNLGRP_IPV4_RULE,    RTNLGRP_IPV6_RULE,   RTNLGRP_IPV4_NETCONF,
+			       RTNLGRP_IPV6_NETCONF, RTNLGRP_NEXTHOP };
 	int bytes = RECEIVE_BYTES;
 
 	neighbors->events = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | SOCK_NONBLOCK);

@@ -29,6 +29,13 @@ static uint64_t now_ms(void)
 	return now.tv_sec * 1000ULL + now.tv_nsec / 1000000;
 }
 
+static void bump(struct slowpath *slowpath, uint64_t now)
+{
+	slowpath->last_bump_ms = now;
+	slowpath->bump_pending = false;
+	chain_bump(&slowpath->chain);
+}
+
 void slowpath_bump(struct slowpath *slowpath, const char *why)
 {
 	uint64_t now = now_ms();
@@ -36,13 +43,10 @@ void slowpath_bump(struct slowpath *slowpath, const char *why)
 	log_debug("%s changed: flows walk again", why);
 	slowpath->chain.state->fingerprint = 0;
 	slowpath->fingerprint_stale = true;
-	if (now - slowpath->last_bump_ms < BUMP_PAUSE_MS) {
+	if (now - slowpath->last_bump_ms < BUMP_PAUSE_MS)
 		slowpath->bump_pending = true;
-		return;
-	}
-	slowpath->last_bump_ms = now;
-	slowpath->bump_pending = false;
-	chain_bump(&slowpath->chain);
+	else
+		bump(slowpath, now);
 }
 
 /* A new configuration must be right before the running one is given up. */
@@ -117,8 +121,8 @@ static int on_tick(void *arg, uint64_t expirations)
 	struct slowpath *slowpath = arg;
 
 	(void)expirations;
-	if (slowpath->bump_pending)
-		slowpath_bump(slowpath, "more");
+	if (slowpath->bump_pending) /* at the next tick: no change waits longer than a pause */
+		bump(slowpath, now_ms());
 	return sweep_step(slowpath->sweep, SWEEP_PERIOD_S);
 }
 
