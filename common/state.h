@@ -23,6 +23,8 @@ struct chain_state {
 	__u32 offload;      /* enum offload bits the policy allows (slow path) */
 	__u32 bumps;        /* how often the generation was bumped */
 	__u32 pid;          /* of the slow path, 0 when stopped cleanly */
+	__u32 trace_until;  /* tick; renewed by who watches, 0: nobody does (kernel timer) */
+	__u32 trace_lost;   /* records that found the ring full (fast path) */
 	__u64 fingerprint;  /* of config, ruleset and routes at the last tick of the slow path */
 	__u64 install_full; /* installs refused: table full (fast path) */
 	__u64 install_budget;

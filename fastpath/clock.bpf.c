@@ -32,12 +32,22 @@ static void lease_check(__u32 tick)
 		chain.lease_lost = lost;
 }
 
+/* Who watches renews it. One who was killed does not, and costs nothing more. */
+static void trace_check(__u32 tick)
+{
+	__u32 until = chain.trace_until;
+
+	if (until && (__s32)(tick - until) > 0)
+		__sync_val_compare_and_swap(&chain.trace_until, until, 0);
+}
+
 static int clock_tick(void *map, __u32 *key, struct clock *clock)
 {
 	__u32 tick = bpf_ktime_get_ns() / (TICK_MS * 1000000ULL);
 
 	chain.tick = tick;
 	lease_check(tick);
+	trace_check(tick);
 	bpf_timer_start(&clock->timer, TICK_MS * 1000000ULL, 0);
 	return 0;
 }

@@ -108,10 +108,11 @@ int evnf_entry(struct xdp_md *ctx)
 {
 	struct packet packet = {};
 	struct headers h;
-	__u32 context, bytes = ctx->data_end - ctx->data;
+	__u32 context, bytes;
 	int port, whole = 1;
 
 	trace(ctx, config.port, TRACE_IN);
+	bytes = ctx->data_end - ctx->data;
 	if (packet_parse(ctx, &packet, &h))
 		return count(config.port, REASON_MALFORMED, bytes, XDP_DROP);
 	if (h.l3 + packet.l3_bytes > h.end) {

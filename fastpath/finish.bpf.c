@@ -4,6 +4,7 @@
 #include "common/programs.h"
 #include "fastpath/forward.bpf.h"
 #include "fastpath/install.bpf.h"
+#include "fastpath/trace.bpf.h"
 
 const volatile struct finish_config config;
 
@@ -133,6 +134,7 @@ int evnf_finish(struct xdp_md *ctx)
 	port = walk->packet.family == AF_INET ? finish4(walk, &h, &way) : finish6(walk, &h, &way);
 	if (port < 0)
 		return walk_leave(walk, REASON_NO_NEIGHBOR, XDP_PASS);
+	trace(ctx, port, TRACE_OUT);
 	return walk_leave(walk, REASON_WALKED, bpf_redirect_map(&tx_ports, port, 0));
 }
 
