@@ -241,20 +241,22 @@ class Peer:
 		lab.neighbor(lab.router, "rr", lab.server_mac, address)
 		return cls(lab.server, "s0", address, port, lab.server_mac, lab.right_mac)
 
-	def frame(self, to, segment, proto=packets.TCP, tags=(), **ip):
-		"""A frame to (address, port); segment: the L4 bytes."""
+	def frame(self, to, segment, proto=packets.TCP, tags=(), ip=None):
+		"""A frame to (address, port). segment: the L4 bytes; ip: arguments of packets.ip()."""
 		kind = packets.ETH_IPV6 if ":" in self.address else packets.ETH_IPV4
 		return packets.eth(self.router_mac, self.mac, kind,
-				   packets.ip(self.address, to[0], proto, segment, **ip), tags)
+				   packets.ip(self.address, to[0], proto, segment, **(ip or {})), tags)
 
-	def tcp(self, to, seq, ack, flags=packets.ACK, payload=b"", tags=(), ttl=64, **kwargs):
+	def tcp(self, to, seq, ack, flags=packets.ACK, payload=b"", tags=(), ip=None, **kwargs):
+		"""kwargs: of packets.tcp()."""
 		segment = packets.tcp(self.address, to[0], self.port, to[1], seq, ack, flags, payload,
 				      **kwargs)
-		return self.frame(to, segment, tags=tags, ttl=ttl)
+		return self.frame(to, segment, packets.TCP, tags, ip)
 
-	def udp(self, to, payload=b"", tags=(), ttl=64, **kwargs):
+	def udp(self, to, payload=b"", tags=(), ip=None, **kwargs):
+		"""kwargs: of packets.udp()."""
 		segment = packets.udp(self.address, to[0], self.port, to[1], payload, **kwargs)
-		return self.frame(to, segment, packets.UDP, tags=tags, ttl=ttl)
+		return self.frame(to, segment, packets.UDP, tags, ip)
 
 	def send(self, *frames):
 		self.namespace.send(self.interface, *frames)

@@ -95,7 +95,7 @@ def as_a_router_does():
 			for sender, src, dst in ((client, lab.right_mac, lab.server_mac),
 						 (server, lab.left_mac, lab.client_mac)):
 				kernel = lab.router.forwarded()
-				arrived = talk.say(sender, b"a byte more", ttl=9)
+				arrived = talk.say(sender, b"a byte more", ip={"ttl": 9})
 				assert lab.router.forwarded() == kernel
 				assert arrived.ttl == 8 and arrived.faults() == [], arrived
 				assert (arrived.src_mac, arrived.dst_mac) == (src, dst), arrived
