@@ -104,9 +104,13 @@ static inline __u32 flow_bucket(const __be32 *words, __u32 n)
 {
 	__u32 hash = 0x9e3779b9;
 
-	for (__u32 i = 0; i < n; i++)
+	for (__u32 i = 0; i < n; i++) {
 		hash = (hash ^ words[i]) * 0x85ebca6b;
-	return (hash ^ hash >> 16) & (EPOCH_BUCKETS - 1);
+		/* What differs between flows is often the last byte of an address or port, which is
+		 * the highest here, and a product carries no bit downwards. */
+		hash ^= hash >> 15;
+	}
+	return hash & (EPOCH_BUCKETS - 1);
 }
 
 static inline __u32 flow4_bucket(const struct flow4_key *key)
