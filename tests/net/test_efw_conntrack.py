@@ -64,7 +64,7 @@ def timeouts(lab, seconds):
 def active():
 	with Routed() as lab:
 		lab.protect(*ACCEPT)
-		timeouts(lab, 5)
+		timeouts(lab, 12)
 		TcpServer(lab.server, lab.server4, 7, echo)
 		UdpEcho(lab.server, lab.server4, 7)
 		Vnf(lab.router, lease_s=LEASE_S).start()
@@ -75,7 +75,7 @@ def active():
 			ids = {entry["id"] for entry in entries(lab, dport=7)}
 			assert len(ids) == 2, ids
 			with lab.measured() as measured:
-				until = time.monotonic() + 16
+				until = time.monotonic() + 30
 				while time.monotonic() < until:
 					tcp.ask()
 					udp.ask()

@@ -268,7 +268,7 @@ def reused():
 def syn_inside():
 	with Routed() as lab:
 		lab.protect(*ACCEPT)
-		vnf = Vnf(lab.router).start()
+		vnf = Vnf(lab.router, resync_ms=1000).start()
 		client, server = Peer.client(lab), Peer.server(lab)
 		with Conversation(client, server) as talk:
 			talk.open()
