@@ -155,6 +155,7 @@ struct saved {
 struct words {
 	unsigned count, next;
 	char *list[WORDS_MAX];
+	bool quoted[WORDS_MAX]; /* never an option, whatever it looks like */
 	char bytes[RULE_BYTES_MAX];
 };
 
@@ -210,6 +211,7 @@ static int words_split(const char *text, struct words *words)
 	while (*(text += strspn(text, " "))) {
 		if (words->count == WORDS_MAX)
 			return -E2BIG;
+		words->quoted[words->count] = *text == '"';
 		words->list[words->count++] = to;
 		text = word_copy(text, &to);
 		if (!text)
@@ -237,12 +239,21 @@ static bool word_is(const char *word, const char *a, const char *b)
 	return !strcmp(word, a) || !strcmp(word, b);
 }
 
+static bool value_follows(const struct words *words)
+{
+	const char *word = word_peek(words);
+
+	return words->next < words->count &&
+	       (words->quoted[words->next] || (*word != '-' && strcmp(word, "!")));
+}
+
 /* True where the options of a match end. */
 static bool match_ends(const struct words *words)
 {
 	const char *word = word_peek(words);
 
-	return !*word || !strcmp(word, "-m") || word_is(word, "-j", "-g");
+	return words->next == words->count ||
+	       (!words->quoted[words->next] && (!strcmp(word, "-m") || word_is(word, "-j", "-g")));
 }
 
 /* One option of a match, with the words that are its values; an option begins with "--". */
@@ -266,7 +277,7 @@ static bool option_take(struct words *words, struct option *option)
 	if (!strcmp(option->name, "--comment") && words->next < words->count)
 		values[n++] = word_take(words);
 	else
-		while (!match_ends(words) && *word_peek(words) != '-' && *word_peek(words) != '!') {
+		while (value_follows(words)) {
 			const char *value = word_take(words);
 
 			if (n < 2)

@@ -499,8 +499,7 @@ static void vmap_judge(struct sense *sense, struct path *path, enum match match,
 
 	if (known != MATCH_NO && json_is_string(data))
 		known = match_both(known, expression_match(sense, data, 0));
-	match = match_both(match, known);
-	if (match == MATCH_NO)
+	if (known == MATCH_NO)
 		return;
 	if (*sense->varies) /* even where the map is empty now */
 		rule_tell(sense, sense->varies);
