@@ -120,8 +120,8 @@ int evnf_entry(struct xdp_md *ctx)
 		whole = config.multi_buffer;
 	}
 	context = packet.tags ? context_find(&packet) : config.context;
-	if ((packet.flags & (PACKET_PORTS | PACKET_CONTROL)) != PACKET_PORTS || !context ||
-	    !whole || packet.odd != REASON_NONE || !frame_is_routable(&packet, h.eth))
+	if ((packet.flags & PACKET_KIND) != PACKET_PORTS || !context || !whole ||
+	    packet.odd != REASON_NONE || !frame_is_routable(&packet, h.eth))
 		return walk_start(ctx, &packet, h.eth, context, bytes, whole);
 
 	if (packet.family == AF_INET) {

@@ -68,7 +68,7 @@ static __always_inline void flow6_build(const struct walk *walk, struct flow6 *f
 static __always_inline int walk_installs(const struct walk *walk, __u32 mark)
 {
 	if (walk->flags & WALK_NOT_FINAL || walk->packet.odd != REASON_NONE || chain.lease_lost ||
-	    (walk->packet.flags & (PACKET_PORTS | PACKET_CONTROL)) != PACKET_PORTS)
+	    (walk->packet.flags & PACKET_KIND) != PACKET_PORTS)
 		return 0;
 	if (config.doorkeeper && !knocked_before(walk->bucket, mark))
 		return 0;

@@ -29,6 +29,10 @@ enum packet_flag {
 	PACKET_OPTIONS = 1 << 3, /* IPv4 options or IPv6 extension headers */
 };
 
+/* Of these only PACKET_PORTS may be set in a packet that a flow entry is for: what a function
+ * decided about an ordinary packet says nothing about the others of its flow. */
+#define PACKET_KIND (PACKET_PORTS | PACKET_CONTROL | PACKET_OPTIONS)
+
 /* A frame as parsed. Functions of a chain that rewrite it keep this up to date. */
 struct packet {
 	__u16 l3, l4;   /* offsets from the start of the frame; l4 only with PACKET_PORTS */
