@@ -103,6 +103,8 @@ static __always_inline int walk_start(struct xdp_md *ctx, const struct packet *p
 	return walk_next(ctx, walk);
 }
 
+#define PADDING_MAX 46 /* bytes, of an empty packet in the shortest frame */
+
 SEC("xdp.frags")
 int evnf_entry(struct xdp_md *ctx)
 {
@@ -115,9 +117,12 @@ int evnf_entry(struct xdp_md *ctx)
 	bytes = ctx->data_end - ctx->data;
 	if (packet_parse(ctx, &packet, &h))
 		return count(config.port, REASON_MALFORMED, bytes, XDP_DROP);
-	if (h.l3 + packet.l3_bytes > h.end) {
-		bytes = bpf_xdp_get_buff_len(ctx);
-		whole = config.multi_buffer;
+	/* The packet does not end where this buffer does: there may be more of them. */
+	if (bytes - packet.l3 - packet.l3_bytes > PADDING_MAX) {
+		__u32 frame_bytes = bpf_xdp_get_buff_len(ctx);
+
+		whole = frame_bytes == bytes || config.multi_buffer;
+		bytes = frame_bytes;
 	}
 	context = packet.tags ? context_find(&packet) : config.context;
 	if ((packet.flags & PACKET_KIND) != PACKET_PORTS || !context || !whole ||
