@@ -18,4 +18,12 @@ static __always_inline int count(__u32 port, enum reason reason, __u32 bytes, in
 	return verdict;
 }
 
+/* Sends the frame to port `out` and counts it; a port that is gone drops it. */
+static __always_inline int count_sent(__u32 port, enum reason reason, __u32 bytes, __u32 out)
+{
+	int verdict = bpf_redirect_map(&tx_ports, out, XDP_DROP);
+
+	return count(port, verdict == XDP_REDIRECT ? reason : REASON_INTERNAL, bytes, verdict);
+}
+
 #endif

@@ -31,7 +31,7 @@ static __always_inline void flow_touch(struct flow_head *flow, __u32 bytes)
 static __always_inline int flow_leave(struct xdp_md *ctx, int port, __u32 bytes)
 {
 	trace(ctx, port, TRACE_OUT);
-	return count(config.port, REASON_HIT, bytes, bpf_redirect_map(&tx_ports, port, 0));
+	return count_sent(config.port, REASON_HIT, bytes, port);
 }
 
 static __always_inline int frame_is_to_port(const struct ethhdr *eth)

@@ -135,7 +135,7 @@ int evnf_finish(struct xdp_md *ctx)
 	if (port < 0)
 		return walk_leave(walk, REASON_NO_NEIGHBOR, XDP_PASS);
 	trace(ctx, port, TRACE_OUT);
-	return walk_leave(walk, REASON_WALKED, bpf_redirect_map(&tx_ports, port, 0));
+	return count_sent(walk->port, REASON_WALKED, walk->bytes, port);
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";
