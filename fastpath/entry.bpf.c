@@ -98,6 +98,7 @@ static __always_inline int walk_start(struct xdp_md *ctx, const struct packet *p
 	walk->bank = chain.bank;
 	walk->flags = (context ? 0 : WALK_NOT_FINAL) | (whole ? 0 : WALK_SEVERAL_BUFFERS) |
 		      (frame_is_to_port(eth) ? WALK_TO_PORT : 0);
+	__builtin_memset(walk->aggregates, 0, sizeof(walk->aggregates));
 	walk->slots = 0;
 	walk->hop = -1;
 	return walk_next(ctx, walk);

@@ -78,8 +78,8 @@ static __always_inline void install(void *flows, const void *key, struct flow_he
 	if (!now)
 		return;
 	if (old) {
-		flow->packets = old->packets;
-		flow->bytes = old->bytes;
+		flow->packets += old->packets;
+		flow->bytes += old->bytes;
 	}
 	if (bpf_map_update_elem(flows, key, flow, BPF_ANY)) {
 		__sync_fetch_and_add(&chain.install_full, 1);
