@@ -122,11 +122,10 @@ int evnf_finish(struct xdp_md *ctx)
 		return walk_leave(walk, REASON_INTERNAL, XDP_DROP);
 	if (walk->flags & WALK_SEVERAL_BUFFERS)
 		return walk_leave(walk, REASON_MULTI_BUFFER, XDP_PASS);
-	if (walk->next_hop) {
-		way.next_hop = walk->next_hop;
-	} else {
-		if (walk->packet.ttl <= 1)
-			return walk_leave(walk, REASON_TTL, XDP_PASS);
+	if (!(walk->flags & WALK_BRIDGED) && walk->packet.ttl <= 1)
+		return walk_leave(walk, REASON_TTL, XDP_PASS);
+	way.next_hop = walk->next_hop;
+	if (!way.next_hop) {
 		reason = route_find(ctx, walk, &way);
 		if (reason != REASON_NONE)
 			return walk_leave(walk, reason, XDP_PASS);
