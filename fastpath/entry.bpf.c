@@ -49,13 +49,16 @@ static __always_inline int frame_is_routable(const struct packet *packet, const 
 	return !config.router || (!packet->tags && frame_is_to_port(eth));
 }
 
-/* The id of a tagged frame's context; 0: it has none yet, and the slow path was asked. */
+/* The id of a tagged frame's context. 0: it has none yet, and the slow path was asked; or none is
+ * needed, because a router leaves tags to the kernel. */
 static __always_inline __u32 context_find(const struct packet *packet)
 {
 	struct context_key key = { config.port, packet->outer_vid, packet->inner_vid, 0 };
 	struct event event = { .type = EVENT_CONTEXT, .context = key };
 	__u32 *id;
 
+	if (config.router)
+		return 0;
 	if (!key.outer_vid && !key.inner_vid)
 		return config.context;
 	id = bpf_map_lookup_elem(&contexts, &key);
