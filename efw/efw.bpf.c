@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // efw's hop: lets accepted connections pass the kernel by; everything else is the kernel's.
 #include "efw/conns.bpf.h"
+#include "fastpath/addresses.bpf.h"
 #include "fastpath/walk.bpf.h"
 
 static __always_inline __u32 context_of(__u32 ifindex)
@@ -84,15 +85,23 @@ static __always_inline void conn6_forget(struct flow6_key *key)
 	flow6_forget(&reverse, other_in_ifindex);
 }
 
-/* Packets no connection can be offloaded by, whatever netfilter says. */
-static __always_inline enum reason packet_refuse(const struct packet *packet)
+/* Packets that are never offloaded, whatever netfilter says of their connection. */
+static __always_inline enum reason packet_refuse(const struct walk *walk)
 {
+	const struct packet *packet = &walk->packet;
+	enum reason reason;
+
 	if (packet->odd != REASON_NONE)
 		return REASON_ODD;
 	if (!packet->family)
 		return REASON_NOT_IP;
 	if (packet->tags)
 		return REASON_TAGGED;
+	if (!(walk->flags & WALK_TO_PORT))
+		return REASON_NOT_FOR_US;
+	reason = addresses_judge(packet);
+	if (reason != REASON_NONE)
+		return reason == REASON_MARTIAN ? REASON_ODD : reason;
 	if (packet->flags & PACKET_FRAGMENT)
 		return REASON_FRAGMENT;
 	if (!(packet->flags & PACKET_PORTS))
@@ -153,7 +162,7 @@ int evnf_efw(struct xdp_md *ctx)
 		else
 			conn6_forget(&walk->packet.key6);
 	}
-	reason = packet_refuse(&walk->packet);
+	reason = packet_refuse(walk);
 	if (reason == REASON_NONE && walk->packet.flags & PACKET_CONTROL)
 		reason = REASON_TCP_CONTROL;
 	if (reason == REASON_NONE && chain.lease_lost)

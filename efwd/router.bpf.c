@@ -1,73 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // efwd's hop as a router: judges the packet; the route is finish's business, the rest the kernel's.
 #include "efwd/odd.bpf.h"
+#include "fastpath/addresses.bpf.h"
 
 /* linux/icmp.h cannot be included here. */
 enum { ICMP_UNREACHABLE = 3, ICMP_QUENCH = 4, ICMP_TIME = 11, ICMP_PARAMETER = 12 };
 #define ICMP6_ERRORS 128 /* types below are errors (RFC 4443) */
-
-#define LOOPBACK6 bpf_htonl(1) /* last word of ::1 */
-#define MAPPED6 bpf_htonl(0xffff)
-
-static __always_inline int ip4_in(__be32 address, __u32 network, int bits)
-{
-	return (bpf_ntohl(address) ^ network) >> (32 - bits) == 0;
-}
-
-/* Never a source, wherever it comes from: this network, loopback, multicast, reserved (RFC 1812,
- * 5.3.7); and a packet from its own destination. */
-static __always_inline int ip4_is_martian(__be32 src, __be32 dst)
-{
-	return ip4_in(src, 0, 8) || ip4_in(src, 127U << 24, 8) || ip4_in(src, 224U << 24, 3) ||
-	       ip4_in(dst, 0, 8) || ip4_in(dst, 127U << 24, 8) || ip4_in(dst, 240U << 24, 4) ||
-	       src == dst;
-}
-
-/* The unspecified address, ::1, or an IPv4 address in disguise: not on a wire (RFC 4291). */
-static __always_inline int ip6_is_reserved(const __be32 address[4])
-{
-	if (address[0] || address[1])
-		return 0;
-	return address[2] == MAPPED6 || (!address[2] && (!address[3] || address[3] == LOOPBACK6));
-}
-
-static __always_inline int ip6_is_multicast(const __be32 address[4])
-{
-	return (address[0] & bpf_htonl(0xff000000)) == bpf_htonl(0xff000000);
-}
-
-static __always_inline int ip6_is_link_local(const __be32 address[4])
-{
-	return (address[0] & bpf_htonl(0xffc00000)) == bpf_htonl(0xfe800000);
-}
-
-static __always_inline int ip6_is_martian(const struct flow6_key *key)
-{
-	__u32 differ = 0;
-
-	for (int i = 0; i < 4; i++)
-		differ |= key->src_ip[i] ^ key->dst_ip[i];
-	return !differ || ip6_is_multicast(key->src_ip) || ip6_is_reserved(key->src_ip) ||
-	       ip6_is_reserved(key->dst_ip);
-}
-
-static __always_inline enum reason address_judge(const struct packet *packet)
-{
-	const struct flow6_key *key6 = &packet->key6;
-
-	if (packet->family == AF_INET) {
-		if (ip4_is_martian(packet->key4.src_ip, packet->key4.dst_ip))
-			return REASON_MARTIAN;
-		return ip4_in(packet->key4.dst_ip, 224U << 24, 4) ? REASON_MULTICAST : REASON_NONE;
-	}
-	if (ip6_is_martian(key6))
-		return REASON_MARTIAN;
-	if (ip6_is_multicast(key6->dst_ip))
-		return REASON_MULTICAST;
-	if (ip6_is_link_local(key6->src_ip) || ip6_is_link_local(key6->dst_ip))
-		return REASON_FOR_HOST;
-	return REASON_NONE;
-}
 
 /* An ICMP error follows the flow it quotes: of several routes, the kernel takes that flow's. */
 static __always_inline int is_icmp_error(struct xdp_md *ctx, const struct packet *packet)
@@ -128,7 +66,7 @@ static __always_inline enum reason router_judge(struct xdp_md *ctx, const struct
 		return reason;
 	if (chain.lease_lost)
 		return REASON_LEASE;
-	reason = address_judge(packet);
+	reason = addresses_judge(packet);
 	if (reason == REASON_NONE && !packet->ttl)
 		reason = REASON_TTL_ZERO;
 	if (reason == REASON_NONE && is_icmp_error(ctx, packet))
