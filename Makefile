@@ -29,7 +29,8 @@ ONLY ?=
 B := build$(if $(SAN),/san)
 WARNINGS := -Wall -Wextra -Werror
 SANITIZE := $(if $(SAN),-fsanitize=address -fsanitize=undefined -fno-sanitize-recover=all)
-COMPILE = $(CC) -std=gnu11 $(WARNINGS) -MMD -MP -I. -Ibuild $(CPPFLAGS) $(CFLAGS) $(SANITIZE)
+# Hidden, or a name of ours takes the place of the same one in a library (jansson has json_string, too).
+COMPILE = $(CC) -std=gnu11 $(WARNINGS) -fvisibility=hidden -MMD -MP -I. -Ibuild $(CPPFLAGS) $(CFLAGS) $(SANITIZE)
 LINK = $(CC) $(SANITIZE) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^)
 BPF_COMPILE = clang -target bpf -mcpu=v3 -O2 -g $(WARNINGS) -Wno-unused-parameter -MMD -MP -I. -Ibuild \
 	-I/usr/include/$(shell gcc -print-multiarch)
