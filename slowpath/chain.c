@@ -23,6 +23,7 @@
 #include "skel/entry.skel.h"
 #include "skel/finish.skel.h"
 #include "skel/sent.skel.h"
+#include "slowpath/devices.h"
 
 static const struct {
 	const char *map;
@@ -247,13 +248,6 @@ int chain_set_hop(struct chain *chain, unsigned int hop, int program)
 	    bpf_map_update_elem(chain->hops, &slot, &program, BPF_ANY))
 		return -errno;
 	return 0;
-}
-
-static uint32_t netns_inode(void)
-{
-	struct stat st;
-
-	return stat("/proc/self/ns/net", &st) ? 0 : st.st_ino;
 }
 
 /* The index this interface had, or the lowest one no interface has. */

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <net/if.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -14,10 +15,17 @@
 
 #include "common/util/cleanup.h"
 #include "common/util/log.h"
+#include "slowpath/filter.h"
+#include "slowpath/trace.h"
 
 #ifndef EVNF_VERSION
 #define EVNF_VERSION "0.1"
 #endif
+
+#define TRACE_SECONDS_MAX 1000000
+
+/* Options without a letter. */
+enum { OPTION_COUNT = 256, OPTION_SECONDS };
 
 enum exit_code { EXIT_OK, EXIT_FAILED, EXIT_USAGE };
 
@@ -166,8 +174,11 @@ int vnf_configure(struct slowpath *slowpath)
 
 /* What the command line says. */
 struct command {
-	const char *word, *what; /* `show` takes a second word */
-	const char *path, *name, *bpffs;
+	const char *word;
+	char **words; /* those behind it, n of them */
+	int n;
+	const char *path, *name, *bpffs, *output;
+	unsigned long count, seconds;
 	bool json;
 };
 
@@ -179,20 +190,40 @@ static void usage(const struct vnf *vnf, FILE *out)
 		"  %s check -c FILE           read the configuration and say what is wrong\n"
 		"  %s show WHAT [--json]      what the fast path holds; needs no running %s\n"
 		"  %s flush                   give every flow back to the slow path\n"
-		"  %s reload                  make the running %s read its configuration anew\n\n"
-		"  -c, --config FILE   configuration; show, flush and reload find the instance by "
+		"  %s reload                  make the running %s read its configuration anew\n"
+		"  %s trace [FILTER]          frames at the ports, offloaded ones too, as pcapng;\n"
+		"                              FILTER is in tcpdump's language\n\n"
+		"  -c, --config FILE   configuration; all but run and check find the instance by "
 		"it\n"
 		"  -n, --name NAME     or by its name (%s)\n"
 		"      --bpffs DIR     and where its BPF file system is (" PINS_BPFFS ")\n"
-		"  -j, --json          for machines\n"
+		"  -w, --write FILE    trace: where to write, - is stdout (-)\n"
+		"      --count N       trace: end after N frames\n"
+		"      --seconds S     trace: end after S seconds\n"
+		"  -j, --json          show: for machines\n"
 		"  -v, --verbose       say more\n"
 		"  -h, --help   -V, --version\n\n"
 		"show: ports, counters, flows, chain",
 		vnf->name, vnf->summary, vnf->name, vnf->name, vnf->name, vnf->name, vnf->name,
-		vnf->name, vnf->name, vnf->name);
+		vnf->name, vnf->name, vnf->name, vnf->name);
 	for (const struct vnf_show *show = vnf->shows; show && show->what; show++)
 		fprintf(out, ", %s", show->what);
 	fprintf(out, "\nExit codes: 0 ok, 1 failed, 2 wrong usage or configuration\n");
+}
+
+/* Reads a limit of 1 or more. Returns false after saying what is wrong. */
+static bool limit_parse(const char *option, const char *text, unsigned long max,
+			unsigned long *limit)
+{
+	char *end;
+	unsigned long value = strtoul(text, &end, 10);
+
+	if (*text < '0' || *text > '9' || *end || value < 1 || value > max) {
+		log_error("--%s wants a number from 1 to %lu, not '%s'", option, max, text);
+		return false;
+	}
+	*limit = value;
+	return true;
 }
 
 /* Returns -1 to go on, or the exit code. */
@@ -201,6 +232,10 @@ static int command_parse(const struct vnf *vnf, int argc, char **argv, struct co
 	static const struct option options[] = { { "config", required_argument, NULL, 'c' },
 						 { "name", required_argument, NULL, 'n' },
 						 { "bpffs", required_argument, NULL, 'b' },
+						 { "write", required_argument, NULL, 'w' },
+						 { "count", required_argument, NULL, OPTION_COUNT },
+						 { "seconds", required_argument, NULL,
+						   OPTION_SECONDS },
 						 { "json", no_argument, NULL, 'j' },
 						 { "verbose", no_argument, NULL, 'v' },
 						 { "help", no_argument, NULL, 'h' },
@@ -209,7 +244,7 @@ static int command_parse(const struct vnf *vnf, int argc, char **argv, struct co
 	int option;
 
 	*command = (struct command){ .name = vnf->name, .bpffs = PINS_BPFFS };
-	while ((option = getopt_long(argc, argv, "c:n:jvhV", options, NULL)) >= 0) {
+	while ((option = getopt_long(argc, argv, "c:n:w:jvhV", options, NULL)) >= 0) {
 		switch (option) {
 		case 'c':
 			command->path = optarg;
@@ -219,6 +254,17 @@ static int command_parse(const struct vnf *vnf, int argc, char **argv, struct co
 			break;
 		case 'b':
 			command->bpffs = optarg;
+			break;
+		case 'w':
+			command->output = optarg;
+			break;
+		case OPTION_COUNT:
+			if (!limit_parse("count", optarg, INT_MAX, &command->count))
+				return EXIT_USAGE;
+			break;
+		case OPTION_SECONDS:
+			if (!limit_parse("seconds", optarg, TRACE_SECONDS_MAX, &command->seconds))
+				return EXIT_USAGE;
 			break;
 		case 'j':
 			command->json = true;
@@ -236,12 +282,13 @@ static int command_parse(const struct vnf *vnf, int argc, char **argv, struct co
 			return EXIT_USAGE;
 		}
 	}
-	command->word = optind < argc ? argv[optind++] : NULL;
-	command->what = optind < argc ? argv[optind++] : NULL;
-	if (!command->word || optind < argc) {
+	if (optind == argc) {
 		usage(vnf, stderr);
 		return EXIT_USAGE;
 	}
+	command->word = argv[optind++];
+	command->words = argv + optind;
+	command->n = argc - optind;
 	return -1;
 }
 
@@ -296,22 +343,18 @@ static int do_check(struct slowpath *slowpath, const struct command *command)
 static int do_show(struct slowpath *slowpath, const struct command *command)
 {
 	char pins[PINS_PATH_MAX];
-	int r = EXIT_USAGE;
+	const char *what = command->words[0];
+	int r = pins_of(slowpath, command, pins);
 
-	if (!command->what) {
-		usage(slowpath->vnf, stderr);
-		return EXIT_USAGE;
-	}
-	r = pins_of(slowpath, command, pins);
 	if (r)
 		return r;
-	r = vnf_show(slowpath->vnf, pins, command->what, command->json, stdout);
+	r = vnf_show(slowpath->vnf, pins, what, command->json, stdout);
 	if (r == -EINVAL) {
-		log_error("nothing to show called '%s'; see --help", command->what);
+		log_error("nothing to show called '%s'; see --help", what);
 		return EXIT_USAGE;
 	}
 	if (r)
-		log_err(r, "show %s", command->what);
+		log_err(r, "show %s", what);
 	return r ? EXIT_FAILED : EXIT_OK;
 }
 
@@ -356,39 +399,123 @@ static int do_reload(struct slowpath *slowpath, const struct command *command)
 	return EXIT_OK;
 }
 
-static const struct {
+/* The words of a filter, one or many as the shell leaves them, are one expression. */
+static int filter_of(const struct command *command, struct filter **filter)
+{
+	__cleanup_free char *expression = NULL;
+	char error[FILTER_ERROR_MAX];
+	size_t bytes;
+	FILE *text = open_memstream(&expression, &bytes);
+	int r;
+
+	for (int i = 0; text && i < command->n; i++)
+		fprintf(text, "%s%s", i ? " " : "", command->words[i]);
+	if (!text || fclose(text)) {
+		log_err(-errno, "filter");
+		return EXIT_FAILED;
+	}
+	r = filter_compile(expression, filter, error);
+	if (r == -EINVAL)
+		log_error("filter '%s': %s", expression, error);
+	else if (r)
+		log_err(r, "filter");
+	return r == -EINVAL ? EXIT_USAGE : r ? EXIT_FAILED : EXIT_OK;
+}
+
+static int trace_to(const struct slowpath *slowpath, const char *pins,
+		    const struct trace_options *options)
+{
+	struct trace_result result;
+	int r = trace_run(pins, options, &result);
+
+	if (r == -EWOULDBLOCK)
+		log_error("another trace of %s runs: there can be one at a time",
+			  slowpath->vnf->name);
+	else if (r == -ESTALE)
+		log_error("%s was stopped", slowpath->vnf->name);
+	else if (r)
+		log_err(r, "trace");
+	if (r != -EWOULDBLOCK)
+		log_info("%llu frames written, %llu not seen as they came too fast",
+			 (unsigned long long)result.written, (unsigned long long)result.lost);
+	return r ? EXIT_FAILED : EXIT_OK;
+}
+
+static int do_trace(struct slowpath *slowpath, const struct command *command)
+{
+	const bool to_stdout = !command->output || !strcmp(command->output, "-");
+	__cleanup_filter struct filter *filter = NULL;
+	struct trace_options options = { .count = command->count, .seconds = command->seconds };
+	char pins[PINS_PATH_MAX];
+	int r = filter_of(command, &filter);
+
+	if (r)
+		return r;
+	if (to_stdout && isatty(STDOUT_FILENO)) {
+		log_error("a trace is no text for a terminal: write it to a file (-w FILE) or into "
+			  "`tcpdump -r -`");
+		return EXIT_USAGE;
+	}
+	r = pins_of(slowpath, command, pins);
+	if (r)
+		return r;
+	options.filter = filter;
+	options.out = to_stdout ? stdout : fopen(command->output, "we");
+	if (!options.out) {
+		log_err(-errno, "%s", command->output);
+		return EXIT_FAILED;
+	}
+	signal(SIGPIPE, SIG_IGN); /* a reader that leaves is an error of writing */
+	r = trace_to(slowpath, pins, &options);
+	if (fclose(options.out) && !r) {
+		log_err(-errno, "%s", to_stdout ? "stdout" : command->output);
+		r = EXIT_FAILED;
+	}
+	return r;
+}
+
+static const struct subcommand {
 	const char *word;
+	int min, max; /* words behind it */
 	int (*run)(struct slowpath *slowpath, const struct command *command);
-} commands[] = { { "run", do_run },
-		 { "check", do_check },
-		 { "show", do_show },
-		 { "flush", do_flush },
-		 { "reload", do_reload } };
+} subcommands[] = { { "run", 0, 0, do_run },       { "check", 0, 0, do_check },
+		    { "show", 1, 1, do_show },     { "flush", 0, 0, do_flush },
+		    { "reload", 0, 0, do_reload }, { "trace", 0, INT_MAX, do_trace } };
+
+static const struct subcommand *subcommand_find(const struct vnf *vnf,
+						const struct command *command)
+{
+	for (size_t i = 0; i < sizeof(subcommands) / sizeof(subcommands[0]); i++) {
+		if (strcmp(subcommands[i].word, command->word))
+			continue;
+		if (command->n >= subcommands[i].min && command->n <= subcommands[i].max)
+			return &subcommands[i];
+		usage(vnf, stderr);
+		return NULL;
+	}
+	log_error("no subcommand '%s'; see --help", command->word);
+	return NULL;
+}
 
 int vnf_main(const struct vnf *vnf, int argc, char **argv)
 {
 	struct slowpath slowpath = { .vnf = vnf };
+	const struct subcommand *subcommand;
 	struct command command;
 	int r = command_parse(vnf, argc, argv, &command);
 
 	if (r >= 0)
 		return r;
+	subcommand = subcommand_find(vnf, &command);
+	if (!subcommand)
+		return EXIT_USAGE;
 	slowpath.path = command.path;
 	slowpath.own = calloc(1, vnf->conf_size ? vnf->conf_size : 1);
-	r = EXIT_USAGE;
-	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
-		if (strcmp(commands[i].word, command.word))
-			continue;
-		r = slowpath.own ? commands[i].run(&slowpath, &command) : EXIT_FAILED;
-		free(slowpath.own);
-		if (r < 0) { /* reload: what a restart within the lease does, without the gap */
-			execv("/proc/self/exe", argv);
-			log_err(-errno, "start again");
-			return EXIT_FAILED;
-		}
-		return r;
-	}
-	log_error("no subcommand '%s'; see --help", command.word);
+	r = slowpath.own ? subcommand->run(&slowpath, &command) : EXIT_FAILED;
 	free(slowpath.own);
-	return r;
+	if (r >= 0)
+		return r;
+	execv("/proc/self/exe", argv); /* a reload is a restart within the lease, without the gap */
+	log_err(-errno, "start again");
+	return EXIT_FAILED;
 }
