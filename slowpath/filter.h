@@ -15,10 +15,10 @@ struct filter;
 int filter_compile(const char *expression, struct filter **filter, char error[FILTER_ERROR_MAX]);
 
 /* True when the frame matches. data: captured bytes of it, from the destination MAC on; length: of
- * the whole frame, which `greater` and `less` ask for. What lies behind the captured bytes does not
- * match. */
-bool filter_match(const struct filter *filter, const void *data, uint32_t captured,
-		  uint32_t length);
+ * the whole frame, which `greater` and `less` ask for; sent: by us, which `outbound` asks for. What
+ * lies behind the captured bytes does not match. */
+bool filter_match(const struct filter *filter, const void *data, uint32_t captured, uint32_t length,
+		  bool sent);
 
 void filter_free(struct filter *filter); /* NULL is fine */
 

@@ -95,7 +95,8 @@ static bool record_wanted(const struct tracer *tracer, const struct trace_record
 		return false; /* left behind by an earlier watcher */
 	if (options->count && tracer->result->written == options->count)
 		return false;
-	return filter_match(options->filter, record + 1, record->captured, record->length);
+	return filter_match(options->filter, record + 1, record->captured, record->length,
+			    record->direction == TRACE_OUT);
 }
 
 /* Returns -EAGAIN when the budget of this turn is used up. */
