@@ -288,11 +288,6 @@ static bool option_take(struct words *words, struct option *option)
 	return true;
 }
 
-struct bit_name {
-	const char *name;
-	int bits;
-};
-
 /* A list with commas as the sum of its words' bits. Returns -1 when a word is not known or there
  * is none. */
 static int list_parse(const char *list, const struct bit_name *names)
@@ -474,7 +469,7 @@ static enum match kind_match(enum kind kind)
 }
 
 /* One "-m name" and its options. */
-static int match_judge(struct words *words, bool conntracked, struct rule_sense *sense)
+static int matches_judge(struct words *words, bool conntracked, struct rule_sense *sense)
 {
 	static const struct match_kind unknown = { "", KIND_ACTS, "has a match that is not known" };
 	const struct match_kind *kind = match_find(word_take(words)) ?: &unknown;
@@ -531,14 +526,14 @@ static int rule_read(const struct walk *walk, const char *text, struct rule_sens
 	r = r ?: header_judge(&words, walk->class, sense);
 	while (!r && !strcmp(word_peek(&words), "-m")) {
 		word_take(&words);
-		r = match_judge(&words, walk->conntracked, sense);
+		r = matches_judge(&words, walk->conntracked, sense);
 	}
 	if (!r && words.next < words.count)
 		r = target_judge(&words, walk->ruleset, sense);
 	return r;
 }
 
-static void rule_judge(struct walk *walk, const struct rule *rule, struct path *path)
+static void line_judge(struct walk *walk, const struct rule *rule, struct path *path)
 {
 	const char *text = rule->body, *why = NULL;
 	struct rule_sense sense = { .match = MATCH_YES, .verdict = VERDICT_NEXT };
@@ -647,7 +642,7 @@ static void base_judge(struct saved *saved, const struct base *base, uint8_t tou
 			.class = class,
 			.conntracked = base->conntracked,
 			.where = where,
-			.rule_judge = rule_judge,
+			.rule_judge = line_judge,
 			.ruleset = saved,
 		};
 

@@ -259,11 +259,6 @@ static bool expression_is(json_t *expression, const char *kind, const char *a, c
 	return value && !strcmp(text_of(value, a), b) && (!c || !strcmp(text_of(value, c), d));
 }
 
-struct bit_name {
-	const char *name;
-	int bits;
-};
-
 /* A value, a list or a sum of names as bits. Returns -1 when one is not known. */
 static int bits_of(json_t *value, const struct bit_name *names, unsigned depth)
 {
@@ -700,7 +695,7 @@ static void base_walk(const struct tables *tables, struct chain *chain, bool con
 }
 
 /* A chain that the kernel itself calls. */
-static void base_judge(const struct tables *tables, const struct ruleset *ruleset,
+static void hook_judge(const struct tables *tables, const struct ruleset *ruleset,
 		       const json_t *base, struct findings *findings)
 {
 	static const char *const met[] = { "prerouting", "forward", "postrouting", NULL };
@@ -829,6 +824,6 @@ void nft_judge(const struct ruleset *ruleset, struct findings *findings)
 	json_array_foreach(tables.objects, i, object) {
 		chain = json_object_get(object, "chain");
 		if (chain && json_object_get(chain, "hook"))
-			base_judge(&tables, ruleset, chain, findings);
+			hook_judge(&tables, ruleset, chain, findings);
 	}
 }

@@ -46,6 +46,12 @@ enum {
 	TCP_ALL = 255,
 };
 
+/* A word and the bits it stands for; tables of them end with an empty one. */
+struct bit_name {
+	const char *name;
+	int bits;
+};
+
 /* Whether flags & mask == value, of a packet with ACK and without SYN, FIN and RST. */
 enum match tcp_flags_match(unsigned mask, unsigned value);
 
