@@ -87,6 +87,7 @@ enum event_type {
 	EVENT_CONTEXT,  /* a tag stack has no context */
 	EVENT_STATION,  /* bridge: a source MAC is new or moved */
 	EVENT_CONNECTION, /* firewall: conntrack has assured a flow of which there is no record */
+	EVENT_OFFLOADED,  /* firewall: both directions of a TCP connection pass the kernel by now */
 };
 
 struct event {

@@ -17,6 +17,8 @@
 #define SWEEP_PERIOD_MAX_S 10
 #define UDP_STREAM_TICKS (2 * TICKS_PER_S) /* after this the kernel calls a UDP flow a stream */
 #define REFRESH_BATCH 512
+#define OFFLOADED_MAX 65536
+#define OFFLOADED_DELAY 2 /* ticks: packets under way in the kernel have passed by then */
 
 /* A record of either family, and what it is keyed by. */
 union conn_key {
@@ -53,6 +55,14 @@ struct conns {
 	enum ct_event arrival_events[REFRESH_BATCH];
 	bool arrival_refused[REFRESH_BATCH];
 	unsigned int n_arrivals;
+	unsigned int
+		liberal_of[REFRESH_BATCH]; /* the arrival that a TCP connection's refresh is for */
+	struct {
+		union conn_key key;
+		uint32_t tick;
+		int family;
+	} offloaded[OFFLOADED_MAX]; /* a ring of those told of, oldest at `offloaded_first` */
+	unsigned int offloaded_first, n_offloaded;
 	struct id_set told;
 	bool resyncing;
 	bool on_demand; /* only connections asked for get records */
@@ -355,24 +365,25 @@ static void arrival_refuse(void *arg, unsigned int index, int error)
 	struct conns *conns = arg;
 
 	(void)error;
-	conns->arrival_refused[index] = true;
+	conns->arrival_refused[conns->liberal_of[index]] = true;
 }
 
 int conns_settle(struct conns *conns)
 {
 	struct ct_refresh liberal[REFRESH_BATCH];
 	const unsigned int n = conns->n_arrivals;
+	unsigned int n_liberal = 0;
 	int r;
 
 	conns->n_arrivals = 0;
-	if (!n)
-		return 0;
 	for (unsigned int i = 0; i < n; i++) {
-		liberal[i] = (struct ct_refresh){ .orig = conns->arrivals[i].orig,
-						  .timeout_s = conns->arrivals[i].timeout_s + 1 };
 		conns->arrival_refused[i] = false;
+		if (conns->arrivals[i].orig.proto != IPPROTO_TCP)
+			continue;
+		conns->liberal_of[n_liberal] = i;
+		liberal[n_liberal++] = (struct ct_refresh){ .orig = conns->arrivals[i].orig };
 	}
-	r = ct_refresh(conns->ct, liberal, n, arrival_refuse, conns);
+	r = n_liberal ? ct_refresh(conns->ct, liberal, n_liberal, arrival_refuse, conns) : 0;
 	for (unsigned int i = 0; !r && i < n; i++)
 		if (!conns->arrival_refused[i])
 			r = conn_install(conns, conns->arrival_events[i], &conns->arrivals[i]);
@@ -502,6 +513,20 @@ static int refreshes_send(struct conns *conns)
 	return ct_refresh(conns->ct, conns->refreshes, n, refresh_refused, conns);
 }
 
+/* What ct_refresh() shall do with one connection, told with others. */
+static int refresh_queue(struct conns *conns, int family, const union conn_key *orig,
+			 uint32_t timeout_s, uint32_t assured)
+{
+	const unsigned int at = conns->n_refreshes++;
+
+	tuple_make(family, orig, &conns->refreshes[at].orig);
+	conns->refreshes[at].timeout_s = timeout_s;
+	conns->refreshes[at].assured = assured;
+	conns->refresh_keys[at] = *orig;
+	conns->refresh_families[at] = family;
+	return conns->n_refreshes == REFRESH_BATCH ? refreshes_send(conns) : 0;
+}
+
 static bool key_is_udp(int family, const union conn_key *key)
 {
 	return (family == AF_INET6 ? key->key6.proto : key->key4.proto) == IPPROTO_UDP;
@@ -514,7 +539,7 @@ static int conn_refresh(struct conns *conns, int family, const union conn_key *k
 {
 	const uint32_t tick = conns->chain->state->tick;
 	const bool udp = key_is_udp(family, key);
-	struct ct_refresh *refresh = &conns->refreshes[conns->n_refreshes];
+	uint32_t timeout_s;
 	int64_t left;
 
 	if (udp && (int32_t)(seen - conn->head.born) > UDP_STREAM_TICKS)
@@ -523,50 +548,60 @@ static int conn_refresh(struct conns *conns, int family, const union conn_key *k
 	       (int32_t)(tick - seen);
 	if (left < TICKS_PER_S)
 		left = TICKS_PER_S;
-	tuple_make(family, key, &refresh->orig);
-	refresh->timeout_s = (left + TICKS_PER_S - 1) / TICKS_PER_S;
-	refresh->assured = udp && conn->head.stream ? IPS_CONFIRMED | IPS_SEEN_REPLY : 0;
-	conn->head.deadline = tick + refresh->timeout_s * TICKS_PER_S;
+	timeout_s = (left + TICKS_PER_S - 1) / TICKS_PER_S;
+	conn->head.deadline = tick + timeout_s * TICKS_PER_S;
 	if (bpf_map_update_elem(family_fd(conns, family), key, conn, BPF_EXIST))
 		return errno == ENOENT ? 0 : -errno;
-	conns->refresh_keys[conns->n_refreshes] = *key;
-	conns->refresh_families[conns->n_refreshes++] = family;
-	return conns->n_refreshes == REFRESH_BATCH ? refreshes_send(conns) : 0;
+	return refresh_queue(conns, family, key, timeout_s,
+			     udp && conn->head.stream ? IPS_CONFIRMED | IPS_SEEN_REPLY : 0);
 }
 
-/* The kernel's deadline comes near: a connection with traffic that would move it gets a new one,
- * one without goes back to the kernel, which ends it or sees its next packet. */
-static int conn_due(struct conns *conns, int family, const union conn_key *key, union conn *conn)
+static uint32_t sweep_period_ticks(const struct conns *conns)
 {
-	const uint32_t timeout_s = conn_timeout_s(conns, &conn->head, key_is_udp(family, key));
+	uint64_t life = (uint64_t)conns->shortest_s * TICKS_PER_S;
+	uint64_t eighth = life > conns->lease_ticks ? (life - conns->lease_ticks) / 8 : 0;
+
+	if (eighth > SWEEP_PERIOD_MAX_S * TICKS_PER_S)
+		return SWEEP_PERIOD_MAX_S * TICKS_PER_S;
+	return eighth ? eighth : 1;
+}
+
+/* The last packet of either direction. */
+static uint32_t conn_seen(struct conns *conns, int family, const union conn_key *key,
+			  const union conn *conn)
+{
 	uint32_t seen = direction_seen(conns, family, key, &conn->head);
 	union conn_key other_key;
 	union conn other;
 
 	key_other(family, conn, &other_key);
-	if (!bpf_map_lookup_elem(family_fd(conns, family), &other_key, &other))
-		seen = later(seen, direction_seen(conns, family, &other_key, &other.head));
-	if ((int32_t)(seen + timeout_s * TICKS_PER_S - conn->head.deadline) > TICKS_PER_S)
-		return conn_refresh(conns, family, key, conn, seen);
-	conn_forget(conns, family, key);
-	return 0;
+	if (bpf_map_lookup_elem(family_fd(conns, family), &other_key, &other))
+		return seen;
+	return later(seen, direction_seen(conns, family, &other_key, &other.head));
 }
 
-static uint32_t sweep_period_s(const struct conns *conns)
+/* The kernel's deadline comes near: a connection with traffic that moves it gets a new one. One
+ * without, whose deadline could come within the lease before the next visit, goes back to the
+ * kernel, which ends it or sees its next packet. */
+static int conn_due(struct conns *conns, int family, const union conn_key *key, union conn *conn)
 {
-	uint32_t spare_s = conns->shortest_s - conns->lease_ticks / TICKS_PER_S;
+	const uint32_t timeout_s = conn_timeout_s(conns, &conn->head, key_is_udp(family, key));
+	const uint32_t seen = conn_seen(conns, family, key, conn);
+	const int32_t left = conn->head.deadline - conns->chain->state->tick;
 
-	if (conns->shortest_s == UINT32_MAX || spare_s / 4 > SWEEP_PERIOD_MAX_S)
-		return SWEEP_PERIOD_MAX_S;
-	return spare_s / 4 ? spare_s / 4 : 1;
+	if ((int32_t)(seen + timeout_s * TICKS_PER_S - conn->head.deadline) > 0)
+		return conn_refresh(conns, family, key, conn, seen);
+	if (left <= (int32_t)(conns->lease_ticks + sweep_period_ticks(conns)))
+		conn_forget(conns, family, key);
+	return 0;
 }
 
 static int conn_visit(void *arg, const void *key, void *value)
 {
 	struct conns *conns = arg;
 	const int family = conns->sweeping ? AF_INET6 : AF_INET;
+	const uint32_t ahead = conns->lease_ticks + 2 * sweep_period_ticks(conns);
 	union conn *conn = value;
-	uint32_t ahead = conns->lease_ticks + sweep_period_s(conns) * TICKS_PER_S;
 	union conn_key own = {};
 	union conn copy = {};
 
@@ -578,17 +613,63 @@ static int conn_visit(void *arg, const void *key, void *value)
 	return conn_due(conns, family, &own, &copy);
 }
 
+/* ---- connections that have just begun to pass the kernel by ---- */
+
+void conns_offloaded(struct conns *conns, int family, const void *key)
+{
+	unsigned int at = (conns->offloaded_first + conns->n_offloaded) % OFFLOADED_MAX;
+
+	if (conns->n_offloaded == OFFLOADED_MAX) /* the refresh before its deadline does it too */
+		return;
+	conns->n_offloaded++;
+	memset(&conns->offloaded[at], 0, sizeof(conns->offloaded[at]));
+	memcpy(&conns->offloaded[at].key, key,
+	       family == AF_INET6 ? sizeof(struct flow6_key) : sizeof(struct flow4_key));
+	conns->offloaded[at].family = family;
+	conns->offloaded[at].tick = conns->chain->state->tick;
+}
+
+/* Liberal, and the max-ack mark cleared; timeout and status stay. */
+static int conn_unmark(struct conns *conns, int family, const union conn_key *key)
+{
+	union conn_key orig = *key;
+	union conn conn;
+
+	if (bpf_map_lookup_elem(family_fd(conns, family), key, &conn))
+		return 0; /* it ended meanwhile */
+	if (conn.head.reply)
+		key_other(family, &conn, &orig);
+	return refresh_queue(conns, family, &orig, 0, 0);
+}
+
+static int offloaded_step(struct conns *conns)
+{
+	const uint32_t tick = conns->chain->state->tick;
+	int r = 0;
+
+	while (!r && conns->n_offloaded) {
+		unsigned int at = conns->offloaded_first;
+
+		if ((int32_t)(tick - conns->offloaded[at].tick) < OFFLOADED_DELAY)
+			break;
+		conns->offloaded_first = (at + 1) % OFFLOADED_MAX;
+		conns->n_offloaded--;
+		r = conn_unmark(conns, conns->offloaded[at].family, &conns->offloaded[at].key);
+	}
+	return r;
+}
+
 int conns_step(struct conns *conns)
 {
-	for (conns->sweeping = 0; conns->sweeping < 2; conns->sweeping++) {
-		struct batch *batch = &conns->sweeps[conns->sweeping];
-		uint32_t share = batch_share(batch, sweep_period_s(conns) * TICKS_PER_S);
-		int r = batch_step(batch, share, conn_visit, conns);
+	int r = offloaded_step(conns);
 
-		if (r < 0)
-			return r;
+	for (conns->sweeping = 0; r >= 0 && conns->sweeping < 2; conns->sweeping++) {
+		struct batch *batch = &conns->sweeps[conns->sweeping];
+		uint32_t share = batch_share(batch, sweep_period_ticks(conns));
+
+		r = batch_step(batch, share, conn_visit, conns);
 	}
-	return refreshes_send(conns);
+	return r < 0 ? r : refreshes_send(conns);
 }
 
 /* ---- resynchronising ---- */

@@ -36,6 +36,10 @@ int conns_take(struct conns *conns, enum ct_event event, const struct ct_flow *f
  */
 void conns_find(struct conns *conns, int family, const void *key);
 
+/* Both directions of a TCP connection, one of them with this tuple, have just begun to pass the
+ * kernel by: a moment later the kernel is made to forget the acknowledgments it saw of it. */
+void conns_offloaded(struct conns *conns, int family, const void *key);
+
 /* Installs the records of the connections taken since the last call. Returns 0 or -errno. */
 int conns_settle(struct conns *conns);
 

@@ -52,7 +52,7 @@ typedef void (*ct_flow_fn)(void *arg, enum ct_event event, const struct ct_flow 
 /* What to write into one connection that the fast path carries. */
 struct ct_refresh {
 	struct ct_tuple orig; /* as the kernel told it, zone 0 */
-	uint32_t timeout_s;
+	uint32_t timeout_s;   /* 0: leave it as it is */
 	uint32_t assured; /* UDP: ct_flow.status, to set ASSURED beside it; 0: leave the status */
 };
 

@@ -341,7 +341,8 @@ size_t ct_refresh_write(void *at, const struct ct_refresh *refresh, uint32_t seq
 
 	message->nlmsg_seq = sequence;
 	tuple_put(message, CTA_TUPLE_ORIG, &refresh->orig);
-	mnl_attr_put_u32(message, CTA_TIMEOUT, htonl(refresh->timeout_s));
+	if (refresh->timeout_s)
+		mnl_attr_put_u32(message, CTA_TIMEOUT, htonl(refresh->timeout_s));
 	if (refresh->orig.proto == IPPROTO_TCP)
 		tcp_put(message);
 	else if (refresh->assured)

@@ -128,24 +128,71 @@ static __always_inline enum reason conn_judge(struct conn_head *conn, struct wal
 	return REASON_NONE;
 }
 
+/* The kernel must be told when it has seen the last of a TCP connection: what it remembers of
+ * acknowledgments would make a late RST invalid. The direction that is proven second tells; if it
+ * cannot, its next packet walks and tries again. */
+static __always_inline int announce_due(struct conn_head *conn, const struct conn_head *other,
+					const struct walk *walk)
+{
+	if (walk->packet.proto != IPPROTO_TCP || conn->announced == walk->generation)
+		return 0;
+	if (other && other->announced == walk->generation)
+		return 1;
+	conn->announced = walk->generation;
+	return 0;
+}
+
+static __always_inline void announce(struct conn_head *conn, struct walk *walk,
+				     const struct event *event)
+{
+	if (bpf_ringbuf_output(&events, (void *)event, sizeof(*event), 0))
+		walk->flags |= WALK_NOT_FINAL;
+	else
+		conn->announced = walk->generation;
+}
+
 static __always_inline enum reason conn4_judge(struct walk *walk)
 {
-	struct conn4 *conn = bpf_map_lookup_elem(&conns4, &walk->packet.key4);
+	struct conn4 *conn = bpf_map_lookup_elem(&conns4, &walk->packet.key4), *other;
+	struct event event = { .type = EVENT_OFFLOADED, .connection.family = AF_INET };
+	struct flow4_key reverse = {};
+	enum reason reason;
 
 	if (!conn)
 		return REASON_NEW_FLOW;
+	reason = conn_judge(&conn->head, walk);
+	if (reason != REASON_NONE)
+		return reason;
 	walk->to4 = conn->to;
-	return conn_judge(&conn->head, walk);
+	flow4_reverse(&conn->to, &reverse);
+	other = bpf_map_lookup_elem(&conns4, &reverse);
+	if (announce_due(&conn->head, other ? &other->head : NULL, walk)) {
+		event.connection.key4 = walk->packet.key4;
+		announce(&conn->head, walk, &event);
+	}
+	return REASON_NONE;
 }
 
 static __always_inline enum reason conn6_judge(struct walk *walk)
 {
-	struct conn6 *conn = bpf_map_lookup_elem(&conns6, &walk->packet.key6);
+	struct conn6 *conn = bpf_map_lookup_elem(&conns6, &walk->packet.key6), *other;
+	struct event event = { .type = EVENT_OFFLOADED, .connection.family = AF_INET6 };
+	struct flow6_key reverse = {};
+	enum reason reason;
 
 	if (!conn)
 		return REASON_NEW_FLOW;
+	reason = conn_judge(&conn->head, walk);
+	if (reason != REASON_NONE)
+		return reason;
 	walk->to6 = conn->to;
-	return conn_judge(&conn->head, walk);
+	flow6_reverse(&conn->to, &reverse);
+	other = bpf_map_lookup_elem(&conns6, &reverse);
+	if (announce_due(&conn->head, other ? &other->head : NULL, walk)) {
+		event.connection.key6 = walk->packet.key6;
+		announce(&conn->head, walk, &event);
+	}
+	return REASON_NONE;
 }
 
 SEC("xdp.frags")

@@ -75,6 +75,7 @@ struct efw {
 	struct guard *guard;
 	struct ct *ct;
 	struct conns *conns;
+	bool on_demand; /* connections are learned on the walk only */
 	bool dumping;
 	uint64_t resync_at; /* tick */
 	uint32_t dump_began;
@@ -85,35 +86,41 @@ static const struct efw_conf *conf_of(const struct efw *efw)
 	return efw->slowpath->own;
 }
 
-/* On the walk where it is wanted and the kernel has the conntrack kfuncs. */
+/* Where the kernel has the conntrack kfuncs. Without them, what was given back to the kernel is
+ * found again by the next comparison with conntrack only. */
 static void learner_load(struct efw *efw)
 {
 	const uint32_t slot = 0;
 	__cleanup_fd int learners = pins_open(efw->slowpath->chain.pins, "learners");
+	const bool eager = conf_of(efw)->learn == LEARN_WALK;
 	int program, r;
 
-	bpf_map_delete_elem(learners, &slot);
-	if (conf_of(efw)->learn != LEARN_WALK)
-		return;
 	efw->learner = learn_bpf__open();
 	r = efw->learner ? chain_prepare(&efw->slowpath->chain, efw->learner->obj) : -errno;
-	if (!r)
+	if (!r) {
+		efw->learner->rodata->eager = eager;
 		r = learn_bpf__load(efw->learner);
+	}
 	program = r ? -1 : bpf_program__fd(efw->learner->progs.evnf_learn);
-	if (!r && !bpf_map_update_elem(learners, &slot, &program, BPF_ANY))
+	if (!r && !bpf_map_update_elem(learners, &slot, &program, BPF_ANY)) {
+		efw->on_demand = eager;
 		return;
-	log_warn("this kernel cannot ask conntrack on the walk: learning from events");
+	}
+	if (eager)
+		log_warn("this kernel cannot ask conntrack on the walk: learning from events");
+	bpf_map_delete_elem(learners, &slot);
 	learn_bpf__destroy(efw->learner);
 	efw->learner = NULL;
 }
 
-/* A packet of a connection without a record, which conntrack has assured, went to the kernel. */
 static void efw_event(struct slowpath *slowpath, const struct event *event)
 {
 	struct efw *efw = slowpath->state;
 
 	if (event->type == EVENT_CONNECTION)
 		conns_find(efw->conns, event->connection.family, &event->connection.key6);
+	else if (event->type == EVENT_OFFLOADED)
+		conns_offloaded(efw->conns, event->connection.family, &event->connection.key6);
 }
 
 static int efw_load(struct slowpath *slowpath)
@@ -144,7 +151,7 @@ static int efw_load(struct slowpath *slowpath)
 		log_info("net.netfilter.nf_conntrack_events was %d, is 1 now: the end of every "
 			 "connection must be told",
 			 before);
-	r = conns_open(&slowpath->chain, efw->ct, slowpath->conf.lease_s, efw->learner != NULL,
+	r = conns_open(&slowpath->chain, efw->ct, slowpath->conf.lease_s, efw->on_demand,
 		       &efw->conns);
 	if (r)
 		return log_err(r, "open the connection tables");

@@ -19,20 +19,19 @@ struct conn_head {
 	__u32 in_ifindex;          /* in by this port */
 	__u32 out_ifindex;         /* and out by this one (witness) */
 	__u32 last_seen;           /* tick of the last packet that walked */
+	__u32 announced; /* generation under which both directions were last told to pass */
 };
 
 /* The key is the tuple as a packet of this direction arrives; `to` is how it leaves. */
 struct conn4 {
 	struct conn_head head;
 	struct flow4_key to;
-	__u32 pad;
 };
 _Static_assert(sizeof(struct conn4) == 56, "conn4 is a map value");
 
 struct conn6 {
 	struct conn_head head;
 	struct flow6_key to;
-	__u32 pad;
 };
 _Static_assert(sizeof(struct conn6) == 80, "conn6 is a map value");
 

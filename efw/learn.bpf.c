@@ -8,6 +8,11 @@
 #define SEEN_REPLY (1 << 1) /* IPS_SEEN_REPLY, IPS_ASSURED of nf_conntrack_common.h */
 #define ASSURED (1 << 2)
 
+/* 1: this is how connections are learned, and every unknown flow is looked up until it is assured.
+ * 0: events do that, and a flow is looked up once a second, to find again what was given back to
+ * the kernel (a forged RST, an idle time) and came to life. */
+const volatile __u8 eager = 1;
+
 /* Kernel types, only what is used here; in nf_conntrack's own BTF since Linux 5.18. */
 struct nf_conn {
 	unsigned long status;
@@ -97,7 +102,8 @@ int evnf_learn(struct xdp_md *ctx)
 	if (!walk)
 		return XDP_PASS;
 	enough = walk->packet.proto == IPPROTO_TCP ? ASSURED : SEEN_REPLY;
-	if (status_find(ctx, &walk->packet) & enough && !asked_lately(walk->bucket))
+	if ((eager || !asked_lately(walk->bucket)) && status_find(ctx, &walk->packet) & enough &&
+	    !(eager && asked_lately(walk->bucket)))
 		conn_tell(&walk->packet);
 	return walk_leave(walk, REASON_NEW_FLOW, XDP_PASS);
 }
