@@ -4,9 +4,10 @@ import contextlib
 import glob
 import re
 import resource
+import time
 
 from lib import generator
-from lib.traffic import Conversation, Peer
+from lib.traffic import Client, Conversation, Peer, TcpServer
 
 
 def generator_floor(lab, seconds=1.0, windows=5):
@@ -70,10 +71,19 @@ def _run_ns(pid):
 
 
 def _family_ns(pid):
-	"""CPU time of a process and its children, as nginx is master and workers."""
+	"""CPU time of a process and all below it, as nginx is master and workers."""
 	with open("/proc/%d/task/%d/children" % (pid, pid)) as file:
 		children = file.read().split()
-	return _run_ns(pid) + sum(_run_ns(int(child)) for child in children)
+	return _run_ns(pid) + sum(_family_ns(int(child)) for child in children)
+
+
+def cpu_ns(pid):
+	"""CPU time so far of a process, all below it, and the kernel's softirq threads.
+
+	The kernel charges work on packets to the process it interrupts. Where these processes send
+	and receive all packets, the sum holds the cost of forwarding, also on a busy machine.
+	"""
+	return _family_ns(pid) + _softirq_ns()
 
 
 def _softirq_ns():
@@ -93,15 +103,11 @@ def _ended_children_ns():
 
 
 class Requests:
-	"""What a run of wrk against nginx did, and what a request cost.
-
-	The kernel charges work on packets to the process it interrupts; here that is wrk, nginx or
-	a softirq thread. So the sum of the three is the cost of a request, also on a busy machine.
-	"""
+	"""What a run of wrk against nginx did, and what a request cost wrk, nginx and forwarding."""
 
 	def __init__(self, lab, nginx, url, seconds=4, connections=32):
 		def used():
-			return _family_ns(nginx.pid) + _softirq_ns() + _ended_children_ns()
+			return cpu_ns(nginx.pid) + _ended_children_ns()
 
 		before = used()
 		out = lab.client.run("wrk -t1 -c%d -d%ds %s" % (connections, seconds, url),
@@ -109,3 +115,20 @@ class Requests:
 		self.requests = int(re.search(r"(\d+) requests in", out).group(1))
 		self.per_second = float(re.search(r"Requests/sec:\s+([\d.]+)", out).group(1))
 		self.cpu_us = (used() - before) / 1000 / max(self.requests, 1)
+
+
+def bulk_gbits(lab, port, seconds=2):
+	"""Gigabits a second of one TCP stream from server to client; the rules must allow the port."""
+	def pour(connection):
+		while True: # until the client closes
+			connection.sendall(block)
+
+	block, room = bytes(1 << 20), bytearray(1 << 20)
+	server = TcpServer(lab.server, lab.server4, port, pour)
+	with Client(lab.client, lab.server4, port) as client:
+		began, got = time.monotonic(), 0
+		while time.monotonic() - began < seconds:
+			got += client.socket.recv_into(room)
+		took = time.monotonic() - began
+	server.close()
+	return got * 8 / took / 1e9

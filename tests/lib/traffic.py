@@ -181,6 +181,17 @@ class Sender:
 			time.sleep(self.pause_s)
 
 
+def wait_listening(namespace, process, address, port):
+	"""Waits until a server process of the namespace accepts connections."""
+	def listening():
+		if process.poll() is not None:
+			raise AssertionError("%s ended with %d" % (process.args, process.returncode))
+		with namespace.socket() as probe:
+			return probe.connect_ex((address, port)) == 0
+
+	wait_until(listening, 5, "%s listens" % process.args)
+
+
 NGINX_CONF = """
 worker_processes 1;
 daemon off;
@@ -189,6 +200,7 @@ error_log stderr crit;
 events { worker_connections 4096; }
 http {
 	access_log off;
+	sendfile on;
 	keepalive_requests 10000000;
 	types { }
 	default_type application/octet-stream;
@@ -210,14 +222,7 @@ def nginx_start(namespace, address, ports=(80,), files=None):
 	listens = "\n\t\t".join("listen %s:%d;" % (address, port) for port in ports)
 	conf = lab.file("nginx.conf", NGINX_CONF % listens)
 	process = namespace.popen(["nginx", "-p", lab.directory, "-c", conf, "-e", "stderr"])
-
-	def listening():
-		if process.poll() is not None:
-			raise AssertionError("nginx ended with %d" % process.returncode)
-		with namespace.socket() as probe:
-			return probe.connect_ex((address, ports[0])) == 0
-
-	wait_until(listening, 5, "nginx listening")
+	wait_listening(namespace, process, address, ports[0])
 	return process
 
 

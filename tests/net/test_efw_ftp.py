@@ -11,9 +11,9 @@ import sys
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from lib import stories
-from lib.lab import Routed, wait_until
+from lib.lab import Routed
 from lib.stories import story
-from lib.traffic import Client, TcpServer, echo, pattern
+from lib.traffic import Client, TcpServer, echo, pattern, wait_listening
 from lib.vnf import Vnf
 
 VSFTPD_CONF = """
@@ -44,13 +44,7 @@ def ftp_server(lab):
 			file.write(pattern(size))
 	conf = lab.file("vsftpd.conf", VSFTPD_CONF % (lab.server4, root, empty))
 	process = lab.server.popen(["vsftpd", conf])
-
-	def listening():
-		assert process.poll() is None, "vsftpd ended with %s" % process.returncode
-		with lab.server.socket() as probe:
-			return probe.connect_ex((lab.server4, 21)) == 0
-
-	wait_until(listening, 5, "vsftpd listens")
+	wait_listening(lab.server, process, lab.server4, 21)
 
 
 def firewall(lab, helper):
