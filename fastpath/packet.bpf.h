@@ -144,6 +144,9 @@ static __always_inline void packet_parse_l4(struct packet *packet, struct header
 static __always_inline int frame_shorter(struct xdp_md *ctx, const void *from,
 					 const struct headers *h, __u32 bytes)
 {
+	/* Linux 6.1 does not know the bounds of a number whose bytes were swapped. */
+	barrier_var(bytes);
+	bytes &= 0xffff;
 	if (from + bytes <= h->end)
 		return 0;
 	return (long)bpf_xdp_get_buff_len(ctx) < from - (const void *)h->eth + bytes;
@@ -165,7 +168,7 @@ __noinline int ip4_source_routed(struct xdp_md *ctx, __u32 offset, __u32 bytes)
 	__u8 options[64] = {};
 	__u32 at = 0;
 
-	if (bytes == 0 || bytes > 40 || bpf_xdp_load_bytes(ctx, offset, options, bytes))
+	if (bytes < 4 || bytes > 40 || bpf_xdp_load_bytes(ctx, offset, options, bytes))
 		return 0;
 	for (int i = 0; i < 40; i++) {
 		__u8 type = options[at & 63], length = options[(at + 1) & 63];
@@ -259,9 +262,7 @@ __noinline __u64 ip6_extensions_skip(struct xdp_md *ctx, __u32 offset, __u32 pro
 	union {
 		struct ip6_upper upper;
 		__u64 number;
-	} skipped = {
-		.upper = {.proto = proto, .flags = PACKET_OPTIONS, .odd = REASON_NONE}
-	};
+	} skipped = { .upper = { .proto = proto, .flags = PACKET_OPTIONS, .odd = REASON_NONE } };
 	struct ip6_upper *upper = &skipped.upper;
 
 	for (int i = 0; i < IP6_EXTENSIONS_MAX && ip6_is_extension(upper->proto); i++) {

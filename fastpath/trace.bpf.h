@@ -3,6 +3,8 @@
 #ifndef EVNF_FASTPATH_TRACE_BPF_H
 #define EVNF_FASTPATH_TRACE_BPF_H
 
+#include <linux/if_ether.h>
+
 #include "common/trace.h"
 #include "fastpath/maps.bpf.h"
 
@@ -36,7 +38,8 @@ __noinline int trace_frame(struct xdp_md *ctx, __u32 port, __u32 direction)
 
 	if (captured > TRACE_BYTES_MAX)
 		captured = TRACE_BYTES_MAX;
-	if (!copy || !captured || bpf_xdp_load_bytes(ctx, 0, copy->bytes, captured))
+	/* No frame is shorter, but Linux 6.1 wants to see that it is no 0. */
+	if (!copy || captured < ETH_HLEN || bpf_xdp_load_bytes(ctx, 0, copy->bytes, captured))
 		return 0;
 	copy->record = (struct trace_record){ .timestamp_ns = bpf_ktime_get_ns(),
 					      .length = length,
