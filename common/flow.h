@@ -27,7 +27,9 @@ _Static_assert(sizeof(struct flow6_key) == 40, "flow6_key is a map key");
 enum flow_action {
 	FLOW_ROUTE = 1 << 0,   /* decrement TTL, write the next hop's MAC addresses */
 	FLOW_REWRITE = 1 << 1, /* write the addresses and ports below */
-	FLOW_DST_MAC = 1 << 2, /* bridge: only for frames to dst_mac */
+	FLOW_DST_MAC =
+		1 << 2, /* bridge: only for frames to dst_mac, never back where they came from */
+	FLOW_RETAG = 1 << 3, /* bridge: leave with the next hop's VLAN tag, or with none */
 };
 
 #define FLOW_AGGREGATES 4 /* per-CPU counter slots an entry may name */
@@ -44,6 +46,8 @@ struct flow_head {
 	__u8 actions;   /* enum flow_action */
 	__u8 dst_mac[6];
 	__u8 pad;
+	__u16 source; /* bridge: slot of the station the flow comes from, 0: none */
+	__u16 pad2;
 };
 _Static_assert(sizeof(struct flow_head) == 40, "flow_head is part of a map value");
 

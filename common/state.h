@@ -7,10 +7,10 @@
 #include "common/reasons.h"
 
 #define PORTS_MAX 64
-#define HOPS_MAX 16        /* functions in a chain, finish included */
-#define BANKS 2            /* sets of hops: one in use, one being prepared */
-#define NEXT_HOPS_MAX 4096 /* slot 0 is never used */
-#define TICK_MS 100        /* one tick, milliseconds */
+#define HOPS_MAX 16         /* functions in a chain, finish included */
+#define BANKS 2             /* sets of hops: one in use, one being prepared */
+#define NEXT_HOPS_MAX 16384 /* slot 0 is never used */
+#define TICK_MS 100         /* one tick, milliseconds */
 #define TICKS_PER_S (1000 / TICK_MS)
 
 /* One per chain, in the map `chain`. The slow path maps it and writes with atomic operations. */
@@ -34,12 +34,15 @@ struct chain_state {
 enum offload { OFFLOAD_TCP4 = 1, OFFLOAD_UDP4 = 2, OFFLOAD_TCP6 = 4, OFFLOAD_UDP6 = 8 };
 
 /* Where a packet goes. The slow path writes each half with one 64-bit store; the fast path reads
- * each with one load: never a mix of two neighbors. */
+ * each with one load: never a mix of two neighbors, or of two places of a station. */
 struct next_hop {
-	__u8 dst_mac[6];
+	union {
+		__u8 dst_mac[6]; /* router */
+		__u16 vid;       /* bridge: of the tag to leave with, 0: untagged */
+	};
 	__u16 port; /* index of the port; NEXT_HOP_DOWN: not usable now */
 	__u8 src_mac[6];
-	__u16 vlan; /* bridge: the VID to leave with, 0 untagged */
+	__u16 pad;
 };
 _Static_assert(sizeof(struct next_hop) == 16, "next_hop is two 64-bit words");
 #define NEXT_HOP_DOWN 0xffff
@@ -55,8 +58,8 @@ _Static_assert(sizeof(struct next_hop_key) == 24, "next_hop_key is a map key");
 /* Names a context: frames of one port and one stack of VLAN tags. */
 struct context_key {
 	__u16 port;
-	__u16 outer_vid, inner_vid; /* 0 when absent */
-	__u16 pad;
+	__u16 outer_vid, inner_vid; /* 0 when absent, and of a priority tag */
+	__u16 shape;                /* how many tags, and of which type: as entry sees it */
 };
 _Static_assert(sizeof(struct context_key) == 8, "context_key is a map key");
 
@@ -69,7 +72,8 @@ struct port_counters {
 /* What a port sent, as the driver tells (tracepoint xdp_devmap_xmit), and what redirect lost. */
 struct port_sent {
 	__u64 packets;  /* accepted by the driver */
-	__u64 lost;     /* refused by the driver */
+	__u64 lost;     /* refused by the driver, or withheld */
+	__u64 withheld; /* a flood's, that the port's own program kept from it */
 	__u64 redirect; /* redirect failed before the driver */
 	__u64 aborted;  /* xdp_exception */
 };
@@ -83,9 +87,9 @@ _Static_assert(sizeof(struct device_key) == 8, "device_key is a map key");
 
 /* What the fast path asks of the slow path, through the ring buffer `events`. */
 enum event_type {
-	EVENT_NEXT_HOP, /* a route needs a slot for this next hop */
-	EVENT_CONTEXT,  /* a tag stack has no context */
-	EVENT_STATION,  /* bridge: a source MAC is new or moved */
+	EVENT_NEXT_HOP,   /* a route needs a slot for this next hop */
+	EVENT_CONTEXT,    /* a tag stack has no context */
+	EVENT_STATION,    /* bridge: a source MAC is new or moved */
 	EVENT_CONNECTION, /* firewall: conntrack has assured a flow of which there is no record */
 	EVENT_OFFLOADED,  /* firewall: both directions of a TCP connection pass the kernel by now */
 };
@@ -97,7 +101,7 @@ struct event {
 		struct context_key context;
 		struct {
 			__u8 mac[6];
-			__u16 vlan;
+			__u16 vid;
 			__u16 port;
 		} station;
 		struct {

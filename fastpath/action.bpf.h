@@ -6,6 +6,7 @@
 #include "fastpath/maps.bpf.h"
 #include "fastpath/packet.bpf.h"
 
+#define VID_MAX 0xfff               /* mask of the VID in a tag */
 #define TTL_DELTA bpf_htons(0xfeff) /* one's complement of 0x0100: TTL less one */
 
 static __always_inline __u16 checksum_fold(__u32 sum)
@@ -70,9 +71,12 @@ static __always_inline void macs_rewrite(struct ethhdr *eth, __u64 dst, __u64 sr
 	*(__u32 *)(eth->h_source + 2) = src >> 16;
 }
 
+#define VID_AS_IS (-1)
+
 /* Looks the next hop up and writes the MAC addresses if the frame is routed. Returns the port to
- * leave by, or -1 when the next hop is down. */
-static __always_inline int next_hop_take(struct headers *h, const struct flow_head *flow)
+ * leave by, or -1 when the next hop is down. `vid`, NULL at a router, becomes what frame_retag()
+ * shall make of the tag. */
+static __always_inline int next_hop_take(struct headers *h, const struct flow_head *flow, int *vid)
 {
 	__u32 index = flow->next_hop;
 	__u64 *words = bpf_map_lookup_elem(&next_hops, &index), dst;
@@ -84,7 +88,50 @@ static __always_inline int next_hop_take(struct headers *h, const struct flow_he
 		return -1;
 	if (flow->actions & FLOW_ROUTE)
 		macs_rewrite(h->eth, dst, *(volatile __u64 *)&words[1]);
+	if (vid && flow->actions & FLOW_RETAG)
+		*vid = dst & VID_MAX;
 	return dst >> 48;
+}
+
+static __always_inline int tag_pop(struct xdp_md *ctx)
+{
+	__u32 macs[3];
+
+	if (bpf_xdp_load_bytes(ctx, 0, macs, sizeof(macs)) ||
+	    bpf_xdp_adjust_head(ctx, sizeof(struct vlan_tag)))
+		return -1;
+	return bpf_xdp_store_bytes(ctx, 0, macs, sizeof(macs));
+}
+
+static __always_inline int tag_push(struct xdp_md *ctx, __u32 vid)
+{
+	struct {
+		__u32 macs[3];
+		__be16 type, tci;
+	} front = { .type = bpf_htons(ETH_P_8021Q), .tci = bpf_htons(vid) };
+
+	if (bpf_xdp_load_bytes(ctx, 0, front.macs, sizeof(front.macs)) ||
+	    bpf_xdp_adjust_head(ctx, -(int)sizeof(struct vlan_tag)))
+		return -1;
+	return bpf_xdp_store_bytes(ctx, 0, &front, sizeof(front));
+}
+
+/* Makes the frame, whose outer tag is one of 802.1Q if `tagged`, leave with VID `vid` in that tag,
+ * its priority kept, or with no such tag where vid is 0. Returns 0, or -1 when the frame has no
+ * room. A function of its own: few frames need it, and no pointer into the frame survives it. */
+__noinline int frame_retag(struct xdp_md *ctx, __u32 tagged, __u32 vid)
+{
+	const __u32 at = sizeof(struct ethhdr);
+	__be16 tci;
+
+	if (tagged && !vid)
+		return tag_pop(ctx);
+	if (!tagged)
+		return vid ? tag_push(ctx, vid) : 0;
+	if (bpf_xdp_load_bytes(ctx, at, &tci, sizeof(tci)))
+		return -1;
+	tci = (tci & bpf_htons(0xffff & ~VID_MAX)) | bpf_htons(vid);
+	return bpf_xdp_store_bytes(ctx, at, &tci, sizeof(tci));
 }
 
 static __always_inline int flow4_rewrite(struct headers *h, __u8 proto, const struct flow4 *flow)

@@ -18,6 +18,23 @@ static __always_inline int flow_usable(const struct flow_head *flow, const struc
 	return !(flow->actions & FLOW_DST_MAC) || mac_same(flow->dst_mac, eth->h_dest);
 }
 
+/* The way out by an entry, or -1. A bridge never sends a frame back where it came from: its station
+ * has moved there meanwhile. */
+static __always_inline int flow_way(struct headers *h, const struct flow_head *flow, int *vid)
+{
+	int port = next_hop_take(h, flow, config.router ? NULL : vid);
+
+	return !config.router && port == config.port ? -1 : port;
+}
+
+/* The tags of a bridged frame, translated. Returns 0, or -1 when the frame has no room. */
+static __always_inline int flow_retag(struct xdp_md *ctx, const struct packet *packet, int vid)
+{
+	if (config.router || vid == VID_AS_IS)
+		return 0;
+	return frame_retag(ctx, packet_is_tagged(packet), vid);
+}
+
 static __always_inline void flow_touch(struct flow_head *flow, __u32 bytes)
 {
 	__u32 tick = chain.tick;
@@ -49,23 +66,15 @@ static __always_inline int frame_is_routable(const struct packet *packet, const 
 	return !config.router || (!packet->tags && frame_is_to_port(eth));
 }
 
-/* The id of a tagged frame's context. 0: it has none yet, and the slow path was asked; or none is
- * needed, because a router leaves tags to the kernel. */
+/* The id of a tagged frame's context. 0: it has none, and no entry; a router leaves tagged frames
+ * to the kernel. */
 static __always_inline __u32 context_find(const struct packet *packet)
 {
-	struct context_key key = { config.port, packet->outer_vid, packet->inner_vid, 0 };
-	struct event event = { .type = EVENT_CONTEXT, .context = key };
-	__u32 *id;
+	struct context_key key = { config.port, packet->outer_vid, packet->inner_vid,
+				   packet_shape(packet) };
+	__u32 *id = config.router ? NULL : bpf_map_lookup_elem(&contexts, &key);
 
-	if (config.router)
-		return 0;
-	if (!key.outer_vid && !key.inner_vid)
-		return config.context;
-	id = bpf_map_lookup_elem(&contexts, &key);
-	if (id)
-		return *id;
-	event_send(&event);
-	return 0;
+	return id ? *id : 0;
 }
 
 /* Fills the record and hands the frame to the first function. */
@@ -97,9 +106,9 @@ static __always_inline int walk_start(struct xdp_md *ctx, const struct packet *p
 	walk->port = config.port;
 	walk->in_ifindex = config.ifindex;
 	walk->out_ifindex = 0;
-	walk->next_hop = 0;
+	walk->next_hop = walk->source = 0;
 	walk->bank = chain.bank;
-	walk->flags = (context ? 0 : WALK_NOT_FINAL) | (whole ? 0 : WALK_SEVERAL_BUFFERS) |
+	walk->flags = (context ? 0 : WALK_NO_CONTEXT) | (whole ? 0 : WALK_SEVERAL_BUFFERS) |
 		      (frame_is_to_port(eth) ? WALK_TO_PORT : 0);
 	__builtin_memset(walk->aggregates, 0, sizeof(walk->aggregates));
 	walk->slots = 0;
@@ -115,7 +124,7 @@ int evnf_entry(struct xdp_md *ctx)
 	struct packet packet = {};
 	struct headers h;
 	__u32 context, bytes;
-	int port, whole = 1;
+	int port, vid = VID_AS_IS, whole = 1;
 
 	trace(ctx, config.port, TRACE_IN);
 	bytes = ctx->data_end - ctx->data;
@@ -140,9 +149,11 @@ int evnf_entry(struct xdp_md *ctx)
 		flow_set_context(key.context, context);
 		flow = bpf_map_lookup_elem(&flows4, &key);
 		if (flow && flow_usable(&flow->head, &packet, h.eth) &&
-		    (port = next_hop_take(&h, &flow->head)) >= 0 &&
+		    (port = flow_way(&h, &flow->head, &vid)) >= 0 &&
 		    !flow4_rewrite(&h, packet.proto, flow)) {
 			flow_touch(&flow->head, bytes);
+			if (flow_retag(ctx, &packet, vid))
+				return count(config.port, REASON_INTERNAL, bytes, XDP_DROP);
 			return flow_leave(ctx, port, bytes);
 		}
 	} else {
@@ -152,9 +163,11 @@ int evnf_entry(struct xdp_md *ctx)
 		flow_set_context(key.context, context);
 		flow = bpf_map_lookup_elem(&flows6, &key);
 		if (flow && flow_usable(&flow->head, &packet, h.eth) &&
-		    (port = next_hop_take(&h, &flow->head)) >= 0 &&
+		    (port = flow_way(&h, &flow->head, &vid)) >= 0 &&
 		    !flow6_rewrite(&h, packet.proto, flow)) {
 			flow_touch(&flow->head, bytes);
+			if (flow_retag(ctx, &packet, vid))
+				return count(config.port, REASON_INTERNAL, bytes, XDP_DROP);
 			return flow_leave(ctx, port, bytes);
 		}
 	}

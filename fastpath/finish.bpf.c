@@ -18,7 +18,8 @@ static __always_inline void head_build(const struct walk *walk, const struct way
 	head->next_hop = way->next_hop;
 	head->mtu = way->mtu;
 	if (walk->flags & WALK_BRIDGED) {
-		head->actions = FLOW_DST_MAC;
+		head->actions = FLOW_DST_MAC | (walk->flags & WALK_RETAG ? FLOW_RETAG : 0);
+		head->source = walk->source;
 		__builtin_memcpy(head->dst_mac, eth->h_dest, 6);
 	} else {
 		head->actions = FLOW_ROUTE;
@@ -63,6 +64,16 @@ static __always_inline void flow6_build(const struct walk *walk, struct flow6 *f
 	flow->l4_delta = checksum_fold(delta);
 }
 
+/* Flows of this port and tag stack could have entries, had they a context. */
+static __always_inline void context_ask(const struct walk *walk)
+{
+	struct event event = { .type = EVENT_CONTEXT,
+			       .context = { walk->port, walk->packet.outer_vid,
+					    walk->packet.inner_vid, packet_shape(&walk->packet) } };
+
+	event_send(&event);
+}
+
 /* Only flows of which every function has made up its mind, while the slow path lives; never a
  * connection's first or last packet. */
 static __always_inline int walk_installs(const struct walk *walk, __u32 mark)
@@ -70,12 +81,17 @@ static __always_inline int walk_installs(const struct walk *walk, __u32 mark)
 	if (walk->flags & WALK_NOT_FINAL || walk->packet.odd != REASON_NONE || chain.lease_lost ||
 	    (walk->packet.flags & PACKET_KIND) != PACKET_PORTS)
 		return 0;
+	if (walk->flags & WALK_NO_CONTEXT) {
+		context_ask(walk);
+		return 0;
+	}
 	if (config.doorkeeper && !knocked_before(walk->bucket, mark))
 		return 0;
 	return budget_take(config.inserts_per_tick);
 }
 
-static __always_inline int finish4(struct walk *walk, struct headers *h, const struct way *way)
+static __always_inline int finish4(struct walk *walk, struct headers *h, const struct way *way,
+				   int *vid)
 {
 	struct flow4 flow = {};
 	int port;
@@ -83,7 +99,7 @@ static __always_inline int finish4(struct walk *walk, struct headers *h, const s
 	head_build(walk, way, h->eth, &flow.head);
 	flow4_build(walk, &flow);
 	__builtin_memcpy(flow.aggregates, walk->aggregates, sizeof(flow.aggregates));
-	port = next_hop_take(h, &flow.head);
+	port = next_hop_take(h, &flow.head, vid);
 	if (port < 0 || flow4_rewrite(h, walk->packet.proto, &flow))
 		return -1;
 	if (walk_installs(walk, knock_mark((__be32 *)&walk->key4, 4)))
@@ -91,7 +107,8 @@ static __always_inline int finish4(struct walk *walk, struct headers *h, const s
 	return port;
 }
 
-static __always_inline int finish6(struct walk *walk, struct headers *h, const struct way *way)
+static __always_inline int finish6(struct walk *walk, struct headers *h, const struct way *way,
+				   int *vid)
 {
 	struct flow6 flow = {};
 	int port;
@@ -99,12 +116,22 @@ static __always_inline int finish6(struct walk *walk, struct headers *h, const s
 	head_build(walk, way, h->eth, &flow.head);
 	flow6_build(walk, &flow);
 	__builtin_memcpy(flow.aggregates, walk->aggregates, sizeof(flow.aggregates));
-	port = next_hop_take(h, &flow.head);
+	port = next_hop_take(h, &flow.head, vid);
 	if (port < 0 || flow6_rewrite(h, walk->packet.proto, &flow))
 		return -1;
 	if (walk_installs(walk, knock_mark((__be32 *)&walk->key6, 10)))
 		install(&flows6, &walk->key6, &flow.head, walk->bucket, walk->epoch);
 	return port;
+}
+
+/* A bridged frame that is no flow: only its way is looked up. */
+static __always_inline int finish_frame(struct walk *walk, struct headers *h, const struct way *way,
+					int *vid)
+{
+	struct flow_head head = {};
+
+	head_build(walk, way, h->eth, &head);
+	return next_hop_take(h, &head, vid);
 }
 
 SEC("xdp.frags")
@@ -114,7 +141,7 @@ int evnf_finish(struct xdp_md *ctx)
 	struct way way = { .mtu = 0xffff };
 	enum reason reason;
 	struct headers h;
-	int port;
+	int port, vid = VID_AS_IS;
 
 	if (!walk)
 		return XDP_DROP;
@@ -130,9 +157,16 @@ int evnf_finish(struct xdp_md *ctx)
 		if (reason != REASON_NONE)
 			return walk_leave(walk, reason, XDP_PASS);
 	}
-	port = walk->packet.family == AF_INET ? finish4(walk, &h, &way) : finish6(walk, &h, &way);
+	if (walk->flags & WALK_BRIDGED && !(walk->packet.flags & PACKET_PORTS))
+		port = finish_frame(walk, &h, &way, &vid);
+	else if (walk->packet.family == AF_INET)
+		port = finish4(walk, &h, &way, &vid);
+	else
+		port = finish6(walk, &h, &way, &vid);
 	if (port < 0)
 		return walk_leave(walk, REASON_NO_NEIGHBOR, XDP_PASS);
+	if (vid != VID_AS_IS && frame_retag(ctx, packet_is_tagged(&walk->packet), vid))
+		return walk_leave(walk, REASON_INTERNAL, XDP_DROP);
 	trace(ctx, port, TRACE_OUT);
 	return count_sent(walk->port, REASON_WALKED, walk->bytes, port);
 }

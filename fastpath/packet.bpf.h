@@ -18,6 +18,9 @@
 
 #define AF_INET 2
 #define AF_INET6 10
+#define ETH_P_QINQ1 0x9100
+#define ETH_P_QINQ2 0x9200
+#define ETH_P_QINQ3 0x9300
 #define TAGS_MAX 2
 #define IP6_EXTENSIONS_MAX 8
 #define L4_OFFSET_MAX 0x3fff /* the first buffer of a frame is never larger */
@@ -26,7 +29,9 @@ enum packet_flag {
 	PACKET_PORTS = 1 << 0,   /* TCP or UDP with its whole header here: the key is complete */
 	PACKET_CONTROL = 1 << 1, /* TCP SYN, FIN or RST */
 	PACKET_FRAGMENT = 1 << 2,
-	PACKET_OPTIONS = 1 << 3, /* IPv4 options or IPv6 extension headers */
+	PACKET_OPTIONS = 1 << 3,  /* IPv4 options or IPv6 extension headers */
+	PACKET_OUTER_AD = 1 << 4, /* the outer tag is of 802.1ad, */
+	PACKET_INNER_AD = 1 << 5, /* the inner one is */
 };
 
 /* Of these only PACKET_PORTS may be set in a packet that a flow entry is for: what a function
@@ -60,6 +65,18 @@ struct vlan_tag {
 	__be16 tci, ether_type;
 };
 
+/* True when the outer tag is one of 802.1Q: the one a bridge goes by. */
+static __always_inline int packet_is_tagged(const struct packet *packet)
+{
+	return packet->tags && !(packet->flags & PACKET_OUTER_AD);
+}
+
+/* What the contexts of frames differ by beside port and VIDs. */
+static __always_inline __u16 packet_shape(const struct packet *packet)
+{
+	return packet->tags | (packet->flags & (PACKET_OUTER_AD | PACKET_INNER_AD));
+}
+
 static __always_inline int mac_same(const __u8 *a, const __u8 *b)
 {
 	return *(const __u32 *)a == *(const __u32 *)b &&
@@ -69,6 +86,13 @@ static __always_inline int mac_same(const __u8 *a, const __u8 *b)
 static __always_inline int ether_is_tag(__be16 type)
 {
 	return type == bpf_htons(ETH_P_8021Q) || type == bpf_htons(ETH_P_8021AD);
+}
+
+/* Tags that some vendors used before 802.1ad; what they hide is not looked at. */
+static __always_inline int ether_is_foreign_tag(__be16 type)
+{
+	return type == bpf_htons(ETH_P_QINQ1) || type == bpf_htons(ETH_P_QINQ2) ||
+	       type == bpf_htons(ETH_P_QINQ3);
 }
 
 /* Steps over at most TAGS_MAX tags and returns the inner EtherType. More tags stay unread: the
@@ -89,6 +113,8 @@ static __always_inline __be16 packet_parse_tags(struct packet *packet, struct he
 			packet->outer_vid = bpf_ntohs(tag->tci) & 0xfff;
 		else
 			packet->inner_vid = bpf_ntohs(tag->tci) & 0xfff;
+		if (type == bpf_htons(ETH_P_8021AD))
+			packet->flags |= i == 0 ? PACKET_OUTER_AD : PACKET_INNER_AD;
 		packet->tags++;
 		type = tag->ether_type;
 		h->l3 = tag + 1;
@@ -361,6 +387,8 @@ static __always_inline int packet_parse(struct xdp_md *ctx, struct packet *packe
 		packet_parse_ip4(ctx, packet, h);
 	else if (type == bpf_htons(ETH_P_IPV6))
 		packet_parse_ip6(ctx, packet, h);
+	else if (ether_is_foreign_tag(type))
+		packet->odd = REASON_TAGS;
 	packet->l3 = h->l3 - (void *)h->eth;
 	if (packet->flags & PACKET_PORTS)
 		packet->l4 = (h->l4 - (void *)h->eth) & L4_OFFSET_MAX;

@@ -5,7 +5,7 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
-#include "common/state.h"
+#include "fastpath/sent.bpf.h"
 
 /* Kernel types, only the fields read here; relocated at load. */
 struct ns_common {
@@ -30,14 +30,6 @@ struct {
 	__type(value, __u32);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } devices SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, PORTS_MAX);
-	__type(key, __u32);
-	__type(value, struct port_sent);
-	__uint(pinning, LIBBPF_PIN_BY_NAME);
-} port_sent SEC(".maps");
 
 static struct port_sent *sent_find(const struct net_device *device)
 {

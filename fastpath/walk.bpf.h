@@ -11,6 +11,8 @@ enum walk_flag {
 	WALK_BRIDGED = 1 << 1,         /* the frame keeps its MAC addresses and TTL */
 	WALK_SEVERAL_BUFFERS = 1 << 2, /* and this kernel cannot redirect such a frame */
 	WALK_TO_PORT = 1 << 3,         /* sent to the MAC address of its port of entry */
+	WALK_NO_CONTEXT = 1 << 4,      /* the tag stack has no context yet */
+	WALK_RETAG = 1 << 5,           /* leave with the next hop's VLAN tag, or with none */
 };
 
 /* Per CPU: entry fills it, the functions add to it, finish acts on it. */
@@ -31,6 +33,7 @@ struct walk {
 	__u32 out_ifindex; /* where it must leave, or 0: where the route says */
 	__u16 port;        /* index of the port of entry */
 	__u16 next_hop;    /* slot chosen by a function, or 0: finish asks the FIB */
+	__u16 source;      /* bridge: slot of the station it comes from, 0: none */
 	__u8 bank, hop;
 	__u8 flags; /* enum walk_flag */
 	__u8 pad;
@@ -68,10 +71,36 @@ static __always_inline int walk_next(struct xdp_md *ctx, struct walk *walk)
 	return walk_leave(walk, REASON_NO_HOP, XDP_DROP);
 }
 
-/* Asks the slow path for something; a full ring only means that the next packet asks again. */
+/* How many events this CPU sent in the tick it names. */
+struct asker {
+	__u32 tick, events;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct asker);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} askers SEC(".maps");
+
+#define EVENTS_PER_TICK 4096
+
+/* Asks the slow path for something. What finds the ring full, or is too much for one tick, is asked
+ * for by the next packet again. */
 static __always_inline void event_send(const struct event *event)
 {
-	bpf_ringbuf_output(&events, (void *)event, sizeof(*event), 0);
+	__u32 zero = 0, tick = chain.tick;
+	struct asker *asker = bpf_map_lookup_elem(&askers, &zero);
+
+	if (!asker)
+		return;
+	if (asker->tick != tick) {
+		asker->tick = tick;
+		asker->events = 0;
+	}
+	if (asker->events++ < EVENTS_PER_TICK)
+		bpf_ringbuf_output(&events, (void *)event, sizeof(*event), 0);
 }
 
 #endif

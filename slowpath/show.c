@@ -139,7 +139,8 @@ static int show_ports(const char *pins, bool json, FILE *out)
 			{ "kernel_packets", v->packets[FATE_KERNEL] },
 			{ "dropped_packets", v->packets[FATE_DROP] },
 			{ "tx_packets", v->sent.packets },
-			{ "tx_lost", v->sent.lost + v->sent.redirect + v->sent.aborted },
+			{ "tx_lost",
+			  v->sent.lost - v->sent.withheld + v->sent.redirect + v->sent.aborted },
 		};
 
 		if (json) {
