@@ -102,7 +102,7 @@ def as_a_router_does():
 			for payload in (b"first", b"second", b"third"):
 				for sender, src, dst in ((client, lab.right_mac, lab.server_mac),
 							 (server, lab.left_mac, lab.client_mac)):
-					seen = talk.say(sender, payload, ttl=9)
+					seen = talk.say(sender, payload, ip={"ttl": 9})
 					assert seen.ttl == 8 and seen.faults() == [], seen
 					assert (seen.src_mac, seen.dst_mac) == (src, dst), seen
 		assert lab.router.forwarded() == 0
