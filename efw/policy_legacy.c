@@ -97,7 +97,7 @@ static int table_hash_once(const struct family *family, int fd, const char *tabl
 	socklen_t length = sizeof(info);
 	__cleanup_free struct ipt_get_entries *entries = NULL;
 
-	snprintf(info.name, sizeof(info.name), "%s", table);
+	memcpy(info.name, table, strnlen(table, sizeof(info.name) - 1));
 	if (getsockopt(fd, family->level, family->get_info, &info, &length))
 		return -errno;
 	length = offsetof(struct ipt_get_entries, entrytable) + info.size;

@@ -433,21 +433,25 @@ static enum match proto_match(const char *proto, uint8_t class)
 /* What stands before the first -m: addresses, ports of the machine, protocol. */
 static int header_judge(struct words *words, uint8_t class, struct rule_sense *sense)
 {
+	static const struct bit_name fixed[] = {
+		{ "-s", 1 }, { "-d", 1 }, { "-i", 1 }, { "-o", 1 }, {}
+	};
+
 	while (!match_ends(words)) {
 		bool inverted = !strcmp(word_peek(words), "!");
-		const char *name =
-			inverted ? (word_take(words), word_take(words)) : word_take(words);
+		const char *name, *value = "";
 		enum match match = MATCH_MAYBE;
 
+		if (inverted)
+			word_take(words);
+		name = word_take(words);
+		if (strcmp(name, "-f"))
+			value = word_take(words);
 		if (!strcmp(name, "-f"))
 			match = MATCH_NO; /* a fragment is never offloaded */
-		else if (words->next == words->count)
-			return -EINVAL;
-		else if (!strcmp(name, "-p"))
-			match = proto_match(word_take(words), class);
-		else if (word_is(name, "-s", "-d") || word_is(name, "-i", "-o"))
-			word_take(words);
-		else
+		else if (!strcmp(name, "-p") && *value)
+			match = proto_match(value, class);
+		else if (list_parse(name, fixed) < 0 || !*value)
 			return -EINVAL;
 		sense->match = match_both(sense->match, inverted ? match_invert(match) : match);
 	}

@@ -22,11 +22,12 @@ static char *fuzz_text(const uint8_t *data, size_t size, const char *behind)
 static uint8_t fuzz_touches(const struct ruleset *ruleset)
 {
 	struct findings first = {}, second = {};
+	uint64_t hash = ruleset_hash(ruleset);
 
 	ruleset_judge(ruleset, &first);
 	ruleset_judge(ruleset, &second);
-	if (memcmp(&first, &second, sizeof(first)) ||
-	    ruleset_hash(ruleset) != ruleset_hash(ruleset))
+	if (first.count != second.count || first.touches != second.touches ||
+	    ruleset_hash(ruleset) != hash)
 		abort();
 	for (unsigned i = 0; i < first.count; i++)
 		if (first.list[i].touches & ~first.touches)

@@ -156,6 +156,7 @@ static const struct case_iptables iptables_cases[] = {
 	  "-A FORWARD -m limit [unsupported revision] -j DROP\n", IP4, "not understood" },
 	{ "words behind an accept", "filter", "-A FORWARD -j ACCEPT --when it rains\n", IP4,
 	  "not understood" },
+	{ "a protocol without a value", "filter", "-A FORWARD -p\n", IP4, "not understood" },
 	{ "an open quote", "filter", "-A FORWARD -m comment --comment \"x -j ACCEPT\n", IP4,
 	  "not understood" },
 	{ "NFQUEUE", "filter", "-A FORWARD -j NFQUEUE --queue-num 1\n", IP4, "another program" },
@@ -513,11 +514,11 @@ static void rulesets_of_well_known_tools_offload(void **state)
 		const char *file;
 		size_t place; /* in struct ruleset */
 	} files[] = {
-		{ "docker.save", offsetof(struct ruleset, legacy4) },
-		{ "router.save", offsetof(struct ruleset, legacy4) },
-		{ "ufw.save", offsetof(struct ruleset, legacy4) },
-		{ "ufw6.save", offsetof(struct ruleset, legacy6) },
-		{ "router.save", offsetof(struct ruleset, compat4) },
+		{ "docker.txt", offsetof(struct ruleset, legacy4) },
+		{ "router.txt", offsetof(struct ruleset, legacy4) },
+		{ "ufw.txt", offsetof(struct ruleset, legacy4) },
+		{ "ufw6.txt", offsetof(struct ruleset, legacy6) },
+		{ "router.txt", offsetof(struct ruleset, compat4) },
 		{ "firewalld.json", offsetof(struct ruleset, nft) },
 		{ "openwrt.json", offsetof(struct ruleset, nft) },
 	};
@@ -538,7 +539,7 @@ static void rulesets_of_well_known_tools_offload(void **state)
 
 static void tables_of_iptables_nft_are_judged_by_their_text(void **state)
 {
-	__cleanup_free char *nft = text_read("compat.json"), *text = text_read("compat.save");
+	__cleanup_free char *nft = text_read("compat.json"), *text = text_read("compat.txt");
 	struct findings alone = {}, both = {};
 
 	(void)state;
@@ -570,7 +571,7 @@ static void tables_of_iptables_nft_that_nft_changed_are_not_trusted(void **state
 		"\"handle\": 99, \"expr\": [{\"limit\": {\"rate\": 1}}, " MATCH(
 			"==", SADDR, "\"1.1.1.1\"") "]}}",
 	};
-	__cleanup_free char *nft = text_read("compat.json"), *text = text_read("compat.save");
+	__cleanup_free char *nft = text_read("compat.json"), *text = text_read("compat.txt");
 
 	(void)state;
 	*strrchr(nft, ']') = '\0';
@@ -643,7 +644,7 @@ static void chains_nested_without_end_are_a_finding(void **state)
 /* Cut anywhere but between two tables, where nothing shows it. */
 static void saved_text_cut_off_offloads_nothing(void **state)
 {
-	static const char *const files[] = { "router.save", "docker.save", "ufw.save" };
+	static const char *const files[] = { "router.txt", "docker.txt", "ufw.txt" };
 
 	(void)state;
 	for (size_t f = 0; f < sizeof(files) / sizeof(*files); f++) {
