@@ -24,11 +24,15 @@ void firewall_open(struct firewall *firewall, const struct chain_options *option
 	assert_non_null(firewall->hop);
 	assert_int_equal(chain_prepare(&run->chain, firewall->hop->obj), 0);
 	assert_int_equal(efw_bpf__load(firewall->hop), 0);
-	assert_int_equal(
-		chain_set_hop(&run->chain, 0, bpf_program__fd(firewall->hop->progs.evnf_efw)), 0);
+	assert_int_equal(chain_set_hop(&run->chain, 0, firewall_program(firewall)), 0);
 	firewall->conns4 = bpf_map__fd(firewall->hop->maps.conns4);
 	firewall->conns6 = bpf_map__fd(firewall->hop->maps.conns6);
 	firewall_reset(firewall);
+}
+
+int firewall_program(const struct firewall *firewall)
+{
+	return bpf_program__fd(firewall->hop->progs.evnf_efw);
 }
 
 static void map_clear(int fd)

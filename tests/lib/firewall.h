@@ -26,6 +26,9 @@ enum direction { ORIGINAL, REPLY };
 void firewall_open(struct firewall *firewall, const struct chain_options *options);
 void firewall_close(struct firewall *firewall);
 
+/* efw's program, to put into a hop. */
+int firewall_program(const struct firewall *firewall);
+
 /* Makes it as new for the next test: no records, no flow entries, all offload allowed. */
 void firewall_reset(struct firewall *firewall);
 

@@ -154,27 +154,41 @@ static const char *layers_find(uint8_t *data, uint32_t bytes, struct layers *lay
 				: layers_find6(layers->l3, bytes - at, layers);
 }
 
-const char *frame_fault(struct frame *frame)
+bool frame_sums(struct frame *frame, uint16_t *ip, uint16_t *transport)
 {
 	struct layers layers;
 	const char *fault = layers_find(frame->data, frame->bytes, &layers);
 	uint32_t at = checksum_offset(layers.proto), sum = 0;
 
-	if (fault || !layers.l3)
-		return fault;
-	if (layers.l3[0] >> 4 == 4 && sum_add(0, layers.l3, (layers.l3[0] & 15) * 4) != 0xffff)
-		return "the IPv4 checksum is wrong";
-	if (!at || layers.fragment)
-		return NULL;
-	if (layers.l4_bytes < at + 2)
-		return "the transport header is cut";
+	if (fault || !layers.l3 || !at || layers.fragment || layers.l4_bytes < at + 2)
+		return false;
+	*ip = layers.l3[0] >> 4 == 4 ? sum_add(0, layers.l3, (layers.l3[0] & 15) * 4) : 0;
+	*transport = 0;
 	if (layers.proto == IPPROTO_UDP && !layers.l4[at] && !layers.l4[at + 1])
-		return NULL; /* the sender computed none */
+		return true; /* the sender computed none */
 	if (has_pseudo_header(layers.proto))
 		sum = pseudo_sum(layers.l3, layers.proto, layers.l4_bytes);
-	return sum_add(sum, layers.l4, layers.l4_bytes) == 0xffff
-		       ? NULL
-		       : "the transport's checksum is wrong";
+	*transport = sum_add(sum, layers.l4, layers.l4_bytes);
+	return true;
+}
+
+const char *frame_fault(struct frame *frame)
+{
+	uint16_t ip, transport;
+
+	if (!frame_sums(frame, &ip, &transport))
+		return "no whole packet";
+	if (ip && ip != 0xffff)
+		return "the IPv4 checksum is wrong";
+	return !transport || transport == 0xffff ? NULL : "the transport's checksum is wrong";
+}
+
+uint32_t random_next(uint32_t *seed)
+{
+	*seed ^= *seed << 13;
+	*seed ^= *seed >> 17;
+	*seed ^= *seed << 5;
+	return *seed;
 }
 
 void frame_mend(struct frame *frame)

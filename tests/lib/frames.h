@@ -60,9 +60,18 @@ void frame_build(const struct frame_spec *spec, struct frame *frame);
 void frame_cut(struct frame *frame, uint32_t bytes);
 void frame_mend(struct frame *frame);
 
-/* Checks lengths and all checksums, each computed anew over all it covers. Returns NULL when it is
- * whole, or what is wrong. Frames that are no TCP, UDP or ICMP over IP are whole. */
+/* Checks lengths and all checksums, each computed anew over all it covers. Returns NULL when the
+ * frame is a whole packet of TCP, UDP or ICMP, or what is wrong. */
 const char *frame_fault(struct frame *frame);
+
+/* The sums that the checksums of a frame's IP and transport headers make whole: 0xffff each when
+ * they are right. What a router or NAT does to a packet keeps them, right or wrong. IPv6 has no sum
+ * of IP, UDP without a checksum none of the transport: 0. Returns false when there is no whole TCP,
+ * UDP or ICMP packet. */
+bool frame_sums(struct frame *frame, uint16_t *ip, uint16_t *transport);
+
+/* A generator of numbers that are the same on every machine. *seed must not be 0. */
+uint32_t random_next(uint32_t *seed);
 
 /* Address from text, either family. The text must be right. */
 struct endpoint endpoint_of(const char *address, uint16_t port);

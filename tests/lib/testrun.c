@@ -216,28 +216,21 @@ void assert_reason(const struct outcome *outcome, enum reason reason)
 			 reason_names[reason]);
 }
 
-static uint32_t frame_run(struct testrun *run, int port, const struct frame *frame,
-			  struct frame *out)
+uint32_t testrun_send_quietly(struct testrun *run, int port, const struct frame *frame,
+			      struct frame *out)
 {
 	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = frame->data,
-		    .data_size_in = frame->bytes);
+		    .data_size_in = frame->bytes, .data_out = out->data,
+		    .data_size_out = sizeof(out->data));
 	int r;
 
-	if (out) {
-		options.data_out = out->data;
-		options.data_size_out = sizeof(out->data);
-	}
 	r = bpf_prog_test_run_opts(run->entries[port], &options);
 	if (r)
 		fail_msg("the kernel runs no frame of %u bytes: %s", frame->bytes, strerror(-r));
-	if (out)
-		out->bytes = options.data_size_out;
+	out->bytes = options.data_size_out;
+	out->l3 = frame->l3;
+	out->l4 = frame->l4;
 	return options.retval;
-}
-
-uint32_t testrun_send_quietly(struct testrun *run, int port, const struct frame *frame)
-{
-	return frame_run(run, port, frame, NULL);
 }
 
 void testrun_send(struct testrun *run, int port, const struct frame *frame, struct outcome *outcome)
@@ -245,9 +238,7 @@ void testrun_send(struct testrun *run, int port, const struct frame *frame, stru
 	struct totals before, after;
 
 	testrun_read_totals(run, &before);
-	outcome->frame.l3 = frame->l3;
-	outcome->frame.l4 = frame->l4;
-	outcome->verdict = frame_run(run, port, frame, &outcome->frame);
+	outcome->verdict = testrun_send_quietly(run, port, frame, &outcome->frame);
 	testrun_read_totals(run, &after);
 	outcome->reason = door_find(&before, &after, frame->bytes);
 }

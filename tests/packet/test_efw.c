@@ -490,15 +490,6 @@ static void a_udp_checksum_that_comes_out_as_0_is_sent_as_ffff(void **state)
 	}
 }
 
-/* Small and the same on every machine. */
-static uint32_t random_next(uint32_t *seed)
-{
-	*seed ^= *seed << 13;
-	*seed ^= *seed >> 17;
-	*seed ^= *seed << 5;
-	return *seed;
-}
-
 /* An endpoint whose last 16 bits of address and whose port are random. */
 static void endpoint_shake(struct endpoint *endpoint, uint8_t family, uint32_t *seed)
 {
