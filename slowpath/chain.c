@@ -428,6 +428,17 @@ static bool link_wanted(const struct chain *chain, const char *leaf, const struc
 	return false;
 }
 
+/* Detaches before it unpins: the kernel frees a link at its leisure, and its program would run on
+ * after the programs it calls are gone. */
+static void link_detach(const char *path)
+{
+	__cleanup_fd int link = bpf_obj_get(path);
+
+	if (link >= 0)
+		bpf_link_detach(link);
+	unlink(path);
+}
+
 int chain_detach_others(struct chain *chain, const struct port *ports, unsigned int n)
 {
 	char links[PINS_PATH_MAX + 8], path[PINS_PATH_MAX + 8 + 256];
@@ -443,7 +454,7 @@ int chain_detach_others(struct chain *chain, const struct port *ports, unsigned 
 		    link_wanted(chain, entry->d_name, ports, n))
 			continue;
 		snprintf(path, sizeof(path), "%s/%s", links, entry->d_name);
-		unlink(path);
+		link_detach(path);
 	}
 	closedir(dir);
 	return 0;

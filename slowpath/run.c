@@ -331,8 +331,10 @@ static void slowpath_leave(struct slowpath *slowpath, const char *pins)
 {
 	int r;
 
-	if (slowpath->chain.state)
+	if (slowpath->chain.state) {
 		chain_bump(&slowpath->chain);
+		chain_detach_others(&slowpath->chain, NULL, 0);
+	}
 	r = pins_remove(pins);
 	if (r)
 		log_err(r, "remove %s", pins);
