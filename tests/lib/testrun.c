@@ -101,7 +101,7 @@ static int event_take(void *arg, void *data, size_t bytes)
 	struct testrun *run = arg;
 	const struct event *event = data;
 
-	assert_true(bytes >= sizeof(*event) && event->type <= EVENT_STATION);
+	assert_true(bytes >= sizeof(*event) && event->type <= EVENT_OFFLOADED);
 	run->n_events[event->type]++;
 	if (event->type == EVENT_NEXT_HOP)
 		assert_int_equal(neighbors_add(run->neighbors, &event->next_hop), 0);

@@ -29,7 +29,7 @@ struct testrun {
 	int counters;
 	struct neighbors *neighbors;
 	struct ring_buffer *events;
-	unsigned int n_events[EVENT_STATION + 1]; /* asked for, by type */
+	unsigned int n_events[EVENT_OFFLOADED + 1]; /* asked for, by type */
 };
 
 /* How a frame left the fast path. */

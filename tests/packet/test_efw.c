@@ -54,7 +54,7 @@ static const struct odd odds[] = {
 	{ "three tags", ANY,
 	  .with.tags = { { ETH_P_8021Q, 5 }, { ETH_P_8021Q, 6 }, { ETH_P_8021Q, 7 } },
 	  .unknown = REASON_ODD },
-	{ "a tag of unknown type", ANY, .with.tags = { { 0x9100, 5 } }, .unknown = REASON_NOT_IP },
+	{ "a tag of unknown type", ANY, .with.tags = { { 0x9100, 5 } }, .unknown = REASON_ODD },
 	{ "a frame cut inside its tag", ANY, .with.tags = { { ETH_P_8021Q, 5 } }, .cut = 16,
 	  .unknown = REASON_ODD },
 	{ "a frame of nothing but an Ethernet header", ANY, .cut = 14, .unknown = REASON_ODD },
