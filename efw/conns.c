@@ -67,7 +67,6 @@ struct conns {
 	bool resyncing;
 	bool on_demand; /* only connections asked for get records */
 	bool asking;
-	struct conns_stats stats;
 };
 
 static int set_grow(struct id_set *set)
@@ -252,7 +251,6 @@ static void conn_forget(struct conns *conns, int family, const union conn_key *k
 	bpf_map_delete_elem(fd, &other_key);
 	entry_forget(conns, family, key, conn.head.in_ifindex);
 	entry_forget(conns, family, &other_key, other.head.in_ifindex);
-	conns->stats.forgotten++;
 }
 
 /* How long the kernel lets a connection idle. */
@@ -343,7 +341,6 @@ static int conn_install(struct conns *conns, enum ct_event event, const struct c
 	conn_forget(conns, family, &keys[1]);
 	timeout_s = conn_timeout_s(conns, &records[0].head, flow->orig.proto == IPPROTO_UDP);
 	if ((uint64_t)timeout_s * TICKS_PER_S <= conns->lease_ticks) {
-		conns->stats.refused_short++;
 		return 0;
 	}
 	if (bpf_map_update_elem(fd, &keys[1], &records[1], BPF_NOEXIST) ||
@@ -351,12 +348,13 @@ static int conn_install(struct conns *conns, enum ct_event event, const struct c
 		int r = -errno;
 
 		bpf_map_delete_elem(fd, &keys[1]);
-		conns->stats.refused_full += r == -E2BIG;
-		return r == -E2BIG ? 0 : r;
+		if (r != -E2BIG)
+			return r;
+		__atomic_fetch_add(&conns->chain->state->install_full, 1, __ATOMIC_RELAXED);
+		return 0;
 	}
 	if (timeout_s < conns->shortest_s)
 		conns->shortest_s = timeout_s;
-	conns->stats.installed++;
 	return 0;
 }
 
@@ -509,7 +507,6 @@ static int refreshes_send(struct conns *conns)
 	conns->n_refreshes = 0;
 	if (!n)
 		return 0;
-	conns->stats.refreshed += n;
 	return ct_refresh(conns->ct, conns->refreshes, n, refresh_refused, conns);
 }
 
@@ -716,11 +713,6 @@ int conns_resync_end(struct conns *conns)
 	conns->resyncing = false;
 	set_free(&conns->told);
 	return r;
-}
-
-const struct conns_stats *conns_stats(const struct conns *conns)
-{
-	return &conns->stats;
 }
 
 /* ---- flushing, without a slow path ---- */

@@ -13,13 +13,6 @@
 
 struct conns;
 
-/* What happened to records, for `show`. */
-struct conns_stats {
-	uint64_t installed, forgotten, refreshed;
-	uint64_t refused_full;  /* no room: the connection stays with the kernel */
-	uint64_t refused_short; /* its timeout is no longer than the lease allows */
-};
-
 /* Opens the pinned tables conns4 and conns6 of the chain. lease_s: no record may outlive the
  * kernel's connection by the time a dead slow path's entries hold. on_demand: only conns_find()
  * installs. Returns 0 or -errno. */
@@ -51,8 +44,6 @@ int conns_step(struct conns *conns);
 int conns_resync_begin(struct conns *conns);
 /* It is complete: records of connections that it did not tell of are forgotten. */
 int conns_resync_end(struct conns *conns);
-
-const struct conns_stats *conns_stats(const struct conns *conns);
 
 /* Deletes every record of the pinned tables below `pins`. Returns 0 or -errno. */
 int conns_flush(const char *pins);

@@ -719,7 +719,8 @@ static void hook_judge(const struct tables *tables, const struct ruleset *rulese
 			base_walk(tables, chain, conntracked, family_touches(family), findings);
 		return;
 	}
-	if (ip || chain->first || strcmp(text_of(base, "policy"), "accept")) {
+	if (ip || !strcmp(family, "netdev") || chain->first ||
+	    strcmp(text_of(base, "policy"), "accept")) {
 		snprintf(where, sizeof(where), "nft %s %s %s", family, text_of(base, "table"),
 			 text_of(base, "name"));
 		findings_add(findings, FINDING_ALL, where, "filters at the hook %s", hook);

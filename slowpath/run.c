@@ -15,7 +15,8 @@
 #include "common/util/log.h"
 #include "slowpath/vnf.h"
 
-#define BUMP_PAUSE_MS 100 /* the generation changes at most ten times a second */
+#define BUMP_SHARE_MS 100 /* in the long run the generation changes at most ten times a second */
+#define BUMP_BURST 5
 #define SWEEP_PERIOD_S 10 /* every flow entry is visited once in this time */
 #define NEIGHBOR_PERIOD_MS 5000
 #define RENEW_PERIOD_MS 500
@@ -29,13 +30,8 @@ static uint64_t now_ms(void)
 	return now.tv_sec * 1000ULL + now.tv_nsec / 1000000;
 }
 
-static void bump(struct slowpath *slowpath, uint64_t now)
-{
-	slowpath->last_bump_ms = now;
-	slowpath->bump_pending = false;
-	chain_bump(&slowpath->chain);
-}
-
+/* A burst is served at once; what goes on and on waits for the tick, ten times a second (a virtual
+ * scheduling algorithm, ITU-T I.371: each bump moves the time on by its share). */
 void slowpath_bump(struct slowpath *slowpath, const char *why)
 {
 	uint64_t now = now_ms();
@@ -43,10 +39,13 @@ void slowpath_bump(struct slowpath *slowpath, const char *why)
 	log_debug("%s changed: flows walk again", why);
 	slowpath->chain.state->fingerprint = 0;
 	slowpath->fingerprint_stale = true;
-	if (now - slowpath->last_bump_ms < BUMP_PAUSE_MS)
-		slowpath->bump_pending = true;
-	else
-		bump(slowpath, now);
+	slowpath->bump_pending = slowpath->bumps_until_ms > now + BUMP_BURST * BUMP_SHARE_MS;
+	if (slowpath->bump_pending)
+		return;
+	if (slowpath->bumps_until_ms < now)
+		slowpath->bumps_until_ms = now;
+	slowpath->bumps_until_ms += BUMP_SHARE_MS;
+	chain_bump(&slowpath->chain);
 }
 
 /* A new configuration must be right before the running one is given up. */
@@ -121,8 +120,10 @@ static int on_tick(void *arg, uint64_t expirations)
 	struct slowpath *slowpath = arg;
 
 	(void)expirations;
-	if (slowpath->bump_pending) /* at the next tick: no change waits longer than a pause */
-		bump(slowpath, now_ms());
+	if (slowpath->bump_pending) {
+		slowpath->bump_pending = false;
+		chain_bump(&slowpath->chain);
+	}
 	return sweep_step(slowpath->sweep, SWEEP_PERIOD_S);
 }
 

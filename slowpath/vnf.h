@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "common/util/conf.h"
+#include "common/util/report.h"
 #include "slowpath/chain.h"
 #include "slowpath/loop.h"
 #include "slowpath/neighbors.h"
@@ -40,7 +41,7 @@ struct slowpath {
 	struct sweep *sweep;
 	struct ring_buffer *events;
 	void *state; /* the function's own, set by its load() */
-	uint64_t last_bump_ms;
+	uint64_t bumps_until_ms; /* as if each bump so far had taken its share of a second */
 	bool bump_pending;
 	bool fingerprint_stale; /* something changed since it was taken */
 	bool reload;            /* leave the loop, and begin again with a new configuration */
@@ -49,7 +50,7 @@ struct slowpath {
 /* One subcommand of `show` beside the common ones. */
 struct vnf_show {
 	const char *what, *help;
-	int (*show)(const char *pins, bool json, FILE *out);
+	int (*show)(const char *pins, struct report *report); /* 0 or -errno */
 };
 
 /* A function. Each step returns 0 or -errno, and has logged why. */
@@ -88,12 +89,11 @@ int vnf_configure(struct slowpath *slowpath);
 /* Runs until SIGTERM, SIGINT or SIGHUP. Returns the exit code; slowpath->reload tells of SIGHUP. */
 int vnf_run(struct slowpath *slowpath);
 
-/* `show what`: prints what the pins of a chain hold. Returns 0, -ENOENT when nothing is pinned, or
- * -errno. */
+/* `show what`: prints what the pins of a chain hold. Returns 0, -EOPNOTSUPP when there is nothing
+ * called so, or -errno. */
 int vnf_show(const struct vnf *vnf, const char *pins, const char *what, bool json, FILE *out);
 
-/* Makes all flows walk again, at most ten times a second: a burst of changes becomes one bump now
- * and one at its end. */
+/* Makes all flows walk again: at once, or, when changes go on and on, ten times a second. */
 void slowpath_bump(struct slowpath *slowpath, const char *why);
 
 #endif
