@@ -355,6 +355,10 @@ static void a_poll_of_a_thousand_rules_is_cheap(void **state)
 /* Two ports of a router: p0, p1. */
 static void ports_make(unsigned ports[2])
 {
+	if (!run("ip -V | grep iproute2 && command -v tc")) { /* busybox knows too little */
+		print_message("iproute2 is not installed\n");
+		skip();
+	}
 	must("ip link add p0 type veth peer name q0 && ip link add p1 type veth peer name q1 && "
 	     "for i in p0 q0 p1 q1; do ip link set $i up; done && "
 	     "echo 1 >/proc/sys/net/ipv4/ip_forward && "
