@@ -9,9 +9,7 @@
 #include <sys/mman.h>
 
 #include "common/util/cleanup.h"
-#include "common/util/json.h"
 #include "common/util/log.h"
-#include "common/util/table.h"
 #include "efw/conns.h"
 #include "efw/conntrack.h"
 #include "efw/guard.h"
@@ -301,61 +299,37 @@ static void kinds_text(uint32_t bits, char *text, size_t size)
 }
 
 /* What may be offloaded, and what keeps the rest with netfilter. */
-static int show_rules(const char *pins, bool json, FILE *out)
+static int show_rules(const char *pins, struct report *report)
 {
-	static const struct table_column columns[] = { { "stays with netfilter", TABLE_LEFT },
-						       { "because", TABLE_LEFT },
-						       { "where", TABLE_LEFT } };
-	volatile struct chain_state *state = pins_map(pins, "chain", sizeof(*state));
+	static const struct report_column columns[] = {
+		{ "touches", "stays with netfilter", TABLE_LEFT },
+		{ "why", "because", TABLE_LEFT },
+		{ "where", "where", TABLE_LEFT },
+	};
 	__cleanup_fd int fd = pins_open(pins, "findings");
-	struct table *table = table_new(columns, 3);
+	volatile struct chain_state *state;
 	struct finding_shown shown;
 	char text[64];
-	struct json j;
-	int r;
 
-	if (!state || fd < 0)
-		return state ? fd : -errno;
+	if (fd < 0)
+		return fd;
+	state = pins_map(pins, "chain", sizeof(*state));
+	if (!state)
+		return -errno;
 	kinds_text(state->offload, text, sizeof(text));
 	munmap((void *)state, sizeof(*state));
-	json_begin(&j, out);
-	if (json) {
-		json_object_begin(&j);
-		json_key(&j, "offloaded");
-		json_string(&j, text);
-		json_key(&j, "findings");
-		json_array_begin(&j);
-	} else {
-		fprintf(out, "offloaded: %s\n", text[0] ? text : "nothing");
-	}
+	report_fact_text(report, "offloaded", text);
+	report_rows(report, "findings", columns, 3);
 	for (uint32_t i = 0; i < FINDINGS_SHOWN; i++) {
 		if (bpf_map_lookup_elem(fd, &i, &shown) || !shown.where[0])
 			break;
 		kinds_text(shown.touches, text, sizeof(text));
-		if (json) {
-			json_object_begin(&j);
-			json_key(&j, "touches");
-			json_string(&j, text);
-			json_key(&j, "why");
-			json_string(&j, shown.why);
-			json_key(&j, "where");
-			json_string(&j, shown.where);
-			json_object_end(&j);
-		} else {
-			table_cell(table, "%s", text[0] ? text : "nothing");
-			table_cell(table, "%s", shown.why);
-			table_cell(table, "%s", shown.where);
-		}
+		report_row(report, true);
+		report_text(report, text);
+		report_text(report, shown.why);
+		report_text(report, shown.where);
 	}
-	if (json) {
-		json_array_end(&j);
-		json_object_end(&j);
-		r = json_end(&j);
-	} else {
-		r = table_print(table, out);
-	}
-	table_free(table);
-	return r;
+	return 0;
 }
 
 static const struct vnf_show efw_shows[] = {

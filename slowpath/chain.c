@@ -380,14 +380,6 @@ static int xdp_attach_best(int program, uint32_t ifindex, enum attach how, bool 
 	return link;
 }
 
-/* The mode of a link that was pinned before is read off the interface. */
-static bool xdp_is_native(uint32_t ifindex)
-{
-	LIBBPF_OPTS(bpf_xdp_query_opts, query);
-
-	return !bpf_xdp_query(ifindex, 0, &query) && query.attach_mode == XDP_ATTACHED_DRV;
-}
-
 int chain_attach_port(struct chain *chain, struct port *port, enum attach how)
 {
 	char path[PINS_PATH_MAX + 32];
@@ -398,7 +390,7 @@ int chain_attach_port(struct chain *chain, struct port *port, enum attach how)
 	link = bpf_obj_get(path);
 	if (link >= 0) {
 		if (!bpf_link_update(link, program, NULL)) {
-			port->native = xdp_is_native(port->ifindex);
+			port->native = device_attach_mode(port->ifindex) == XDP_ATTACHED_DRV;
 			port->attached = true;
 			return 0;
 		}

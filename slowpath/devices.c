@@ -3,6 +3,8 @@
 #include "slowpath/devices.h"
 
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <linux/if_link.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -31,6 +33,13 @@ void device_name(const struct device_key *device, char name[IFNAMSIZ])
 {
 	if (device->netns != netns_inode() || !if_indextoname(device->ifindex, name))
 		snprintf(name, IFNAMSIZ, "if%u", device->ifindex);
+}
+
+int device_attach_mode(uint32_t ifindex)
+{
+	LIBBPF_OPTS(bpf_xdp_query_opts, query);
+
+	return bpf_xdp_query(ifindex, 0, &query) ? XDP_ATTACHED_NONE : query.attach_mode;
 }
 
 uint32_t netns_inode(void)

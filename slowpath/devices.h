@@ -16,6 +16,10 @@ int devices_read(const char *pins, struct device_key devices[PORTS_MAX]);
  * not there, or in another one. */
 void device_name(const struct device_key *device, char name[IFNAMSIZ]);
 
+/* How XDP is attached to an interface of the caller's network namespace: XDP_ATTACHED_* of
+ * linux/if_link.h, XDP_ATTACHED_NONE also where it cannot be known. */
+int device_attach_mode(uint32_t ifindex);
+
 /* The inode number of the caller's network namespace; 0 when it cannot be known. */
 uint32_t netns_inode(void);
 

@@ -349,7 +349,7 @@ static int do_show(struct slowpath *slowpath, const struct command *command)
 	if (r)
 		return r;
 	r = vnf_show(slowpath->vnf, pins, what, command->json, stdout);
-	if (r == -EINVAL) {
+	if (r == -EOPNOTSUPP) {
 		log_error("nothing to show called '%s'; see --help", what);
 		return EXIT_USAGE;
 	}

@@ -92,7 +92,7 @@ class Vnf:
 		sums = {}
 		for port in self.show("ports")["ports"]:
 			for key, value in port.items():
-				if key != "port":
+				if not isinstance(value, str):
 					sums[key] = sums.get(key, 0) + value
 		return sums
 
