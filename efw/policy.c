@@ -193,11 +193,12 @@ static int nft_exists(void)
 	return r;
 }
 
-/* `nft -j list ruleset`, a string for free(). */
+/* `nft -j list ruleset`, a string for free(). What the library does not know it leaves out of a
+ * rule and only says so: an error. */
 static int nft_read(char **out)
 {
 	struct nft_ctx *nft = nft_ctx_new(NFT_CTX_DEFAULT);
-	const char *text;
+	const char *text, *errors;
 	int r = -ENOMEM;
 
 	if (!nft)
@@ -205,6 +206,9 @@ static int nft_read(char **out)
 	nft_ctx_output_set_flags(nft, NFT_CTX_OUTPUT_JSON);
 	if (!nft_ctx_buffer_output(nft) && !nft_ctx_buffer_error(nft)) {
 		r = nft_run_cmd_from_buffer(nft, "list ruleset") ? -EIO : 0;
+		errors = nft_ctx_get_error_buffer(nft);
+		if (errors && strstr(errors, "Error"))
+			r = -EIO;
 		text = nft_ctx_get_output_buffer(nft);
 		if (!r && !(*out = text ? strdup(text) : NULL))
 			r = -ENOMEM;

@@ -27,7 +27,6 @@ enum kind {
 	X(comment, ALWAYS, "")                                                       \
 	X(addrtype, FIXED, "")                                                       \
 	X(dccp, FIXED, "")                                                           \
-	X(devgroup, FIXED, "")                                                       \
 	X(esp, FIXED, "")                                                            \
 	X(helper, FIXED, "") /* of the connection; one with a helper stays anyway */ \
 	X(icmp, FIXED, "")                                                           \
@@ -53,6 +52,7 @@ enum kind {
 	X(connlabel, VARIES, "labels of a connection may change")                    \
 	X(connmark, VARIES, "the mark of a connection may change")                   \
 	X(cpu, VARIES, "decides by the CPU")                                         \
+	X(devgroup, VARIES, "groups of devices change unseen")                       \
 	X(dscp, VARIES, "decides by the DSCP of each packet")                        \
 	X(dst, VARIES, "extension headers differ from packet to packet")             \
 	X(ecn, VARIES, "decides by the ECN bits of each packet")                     \
@@ -69,7 +69,6 @@ enum kind {
 	X(pkttype, VARIES, "decides by how each packet was addressed")               \
 	X(realm, VARIES, "decides by routing realms")                                \
 	X(set, VARIES, "members of an ipset change unseen")                          \
-	X(socket, VARIES, "decides by local sockets")                                \
 	X(string, VARIES, "decides by the bytes of each packet")                     \
 	X(tcpmss, VARIES, "decides by the TCP options of each packet")               \
 	X(time, VARIES, "decides by the time of day")                                \
@@ -83,6 +82,7 @@ enum kind {
 	X(quota, ACTS, "decides by the bytes carried so far")                        \
 	X(rateest, ACTS, "decides by rate over time")                                \
 	X(recent, ACTS, "remembers addresses over time")                             \
+	X(socket, ACTS, "decides by local sockets and may set marks")                \
 	X(statistic, ACTS, "decides by chance or count")
 
 static const struct match_kind {

@@ -187,9 +187,9 @@ static enum match payload_match(struct sense *sense, json_t *payload)
 /* {"meta": {"key": …}} and the like, whose keys are fixed for a connection or are not. */
 static enum match key_match(struct sense *sense, const char *kind, json_t *value)
 {
-	static const char *const meta[] = { "iif", "iifname", "iiftype", "iifgroup", "iifkind",
-					    "oif", "oifname", "oiftype", "oifgroup", "oifkind",
-					    "nfproto", "l4proto", "protocol",
+	static const char *const meta[] = { "iif", "iifname", "iiftype", "iifkind", "oif",
+					    "oifname", "oiftype", "oifkind", "nfproto", "l4proto",
+					    "protocol",
 					    /* 0, for what sets marks is a finding itself; none, for
 					     * any IPsec policy is. */
 					    "mark", "ipsec", "secpath", NULL };
