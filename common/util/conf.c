@@ -17,6 +17,8 @@ struct conf {
 	config_t config;
 	struct conf_text text;
 	struct conf_error *error;
+	const struct conf_section *sections;
+	size_t n_sections;
 };
 
 /* Append to the text at buffer; what does not fit is cut. */
@@ -212,8 +214,8 @@ static int store_default(const struct conf_key *key, void *field)
 	}
 }
 
-static int load_group(const struct conf *conf, config_setting_t *group, const struct conf_key *keys,
-		      size_t n, void *out);
+static int load_group(const struct conf *conf, config_setting_t *group, const struct conf_key *list,
+		      void *out);
 
 /* A default that the key itself would refuse is a mistake in the program: any file without the key
  * shows it. */
@@ -272,7 +274,7 @@ static int load_item(const struct conf *conf, config_setting_t *item, const stru
 		return load_scalar(item, &string, out) ? refuse(conf, item, &string) : 0;
 	if (!config_setting_is_group(item))
 		return refuse(conf, item, key);
-	return load_group(conf, item, key->keys, key->n_keys, out);
+	return load_group(conf, item, key, out);
 }
 
 static int load_list(const struct conf *conf, config_setting_t *setting, const struct conf_key *key,
@@ -341,13 +343,37 @@ static int check_known(const struct conf *conf, config_setting_t *group,
 	return 0;
 }
 
-static int load_group(const struct conf *conf, config_setting_t *group, const struct conf_key *keys,
-		      size_t n, void *out)
+/* The keys a group of the list may have: those of every section that has this list, or its own. */
+static size_t list_sections(const struct conf *conf, const struct conf_key *list,
+			    struct conf_section *found)
 {
-	const struct conf_section section = { .keys = keys, .n = n };
-	int r = check_known(conf, group, &section, 1);
+	bool shared = false;
+	size_t n = 0;
 
-	return r ? r : load_keys(conf, group, keys, n, out);
+	for (size_t s = 0; s < conf->n_sections; s++)
+		for (size_t k = 0; k < conf->sections[s].n; k++) {
+			const struct conf_key *key = &conf->sections[s].keys[k];
+
+			if (key->type != CONF_GROUPS || strcmp(key->name, list->name))
+				continue;
+			found[n++] = (struct conf_section){ .keys = key->keys, .n = key->n_keys };
+			shared |= key == list;
+		}
+	if (shared)
+		return n;
+	found[0] = (struct conf_section){ .keys = list->keys, .n = list->n_keys };
+	return 1;
+}
+
+static int load_group(const struct conf *conf, config_setting_t *group, const struct conf_key *list,
+		      void *out)
+{
+	__cleanup_free struct conf_section *known = calloc(conf->n_sections + 1, sizeof(*known));
+	int r = known ? 0 : -ENOMEM;
+
+	if (!r)
+		r = check_known(conf, group, known, list_sections(conf, list, known));
+	return r ? r : load_keys(conf, group, list->keys, list->n_keys, out);
 }
 
 /* Put the line of each setting into its hook: of its value if it is a scalar, else of its name or
@@ -436,7 +462,7 @@ static int conf_load_text(struct conf *conf, const struct conf_section *sections
 int conf_load(const char *path, const struct conf_section *sections, size_t n,
 	      struct conf_error *error)
 {
-	struct conf conf = { .error = error };
+	struct conf conf = { .error = error, .sections = sections, .n_sections = n };
 	int r = conf_text_read(&conf.text, path, error);
 
 	if (!r)

@@ -51,7 +51,8 @@ struct conf_error {
 	char text[1024];
 };
 
-/* One struct and the top-level keys that fill it. Several sections share the file's top level. */
+/* One struct and the top-level keys that fill it. Several sections share the file's top level; when
+ * they have a list of groups by the same name, each takes its own keys of every group. */
 struct conf_section {
 	const struct conf_key *keys;
 	size_t n;

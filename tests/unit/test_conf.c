@@ -400,6 +400,54 @@ static void the_largest_and_smallest_of_32_bits_need_no_suffix(void **state)
 	assert_true(large == INT64_MIN);
 }
 
+struct shared_list {
+	struct {
+		char name[8];
+		uint16_t vlan;
+	} ports[2];
+	size_t n;
+};
+
+static void each_section_takes_its_own_keys_of_a_shared_list(void **state)
+{
+	const struct conf_key name = { .name = "name",
+				       .type = CONF_STRING,
+				       CONF_FIELD(__typeof__(((struct shared_list *)0)->ports[0]),
+						  name) };
+	const struct conf_key vlan = { .name = "vlan",
+				       .type = CONF_INT,
+				       CONF_FIELD(__typeof__(((struct shared_list *)0)->ports[0]),
+						  vlan),
+				       .max = 4094,
+				       .def = "1" };
+	struct shared_list names = {}, vlans = {};
+	const struct conf_key list = { .name = "ports",
+				       .type = CONF_GROUPS,
+				       CONF_LIST(struct shared_list, ports, n),
+				       .n_keys = 1 };
+	struct conf_key lists[] = { list, list };
+	const struct conf_section sections[] = {
+		{ &lists[0], 1, &names, sizeof(names), NULL },
+		{ &lists[1], 1, &vlans, sizeof(vlans), NULL },
+	};
+	struct conf_error error;
+
+	(void)state;
+	lists[0].keys = &name;
+	lists[1].keys = &vlan;
+	file_put("a.conf", "ports = ( { name = \"a\"; vlan = 7; }, { name = \"b\"; } );");
+	assert_int_equal(conf_load("a.conf", sections, 2, &error), 0);
+	assert_int_equal(names.n, 2);
+	assert_string_equal(names.ports[1].name, "b");
+	assert_int_equal(vlans.n, 2);
+	assert_int_equal(vlans.ports[0].vlan, 7);
+	assert_int_equal(vlans.ports[1].vlan, 1);
+	file_put("a.conf", "ports = (\n{ name = \"a\";\n mtu = 7; } );");
+	assert_int_equal(conf_load("a.conf", sections, 2, &error), -EINVAL);
+	assert_string_equal(error.text,
+			    "a.conf:3: ports[0].mtu: unknown key, expected one of name vlan");
+}
+
 static void includes_start_at_the_directory_of_their_file(void **state)
 {
 	struct settings settings;
@@ -527,6 +575,7 @@ int main(void)
 		cmocka_unit_test(defaults_fill_what_the_file_leaves_out),
 		cmocka_unit_test(every_type_is_read),
 		cmocka_unit_test(the_largest_and_smallest_of_32_bits_need_no_suffix),
+		cmocka_unit_test(each_section_takes_its_own_keys_of_a_shared_list),
 		cmocka_unit_test(includes_start_at_the_directory_of_their_file),
 		cmocka_unit_test(an_include_in_a_comment_or_string_is_none),
 		cmocka_unit_test(files_that_cannot_be_read_are_told),
