@@ -10,6 +10,7 @@
 #define HOPS_MAX 16         /* functions in a chain, finish included */
 #define BANKS 2             /* sets of hops: one in use, one being prepared */
 #define NEXT_HOPS_MAX 16384 /* slot 0 is never used */
+#define CONTEXTS_MAX 4096  /* stacks of VLAN tags that flows have */
 #define TICK_MS 100         /* one tick, milliseconds */
 #define TICKS_PER_S (1000 / TICK_MS)
 

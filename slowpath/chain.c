@@ -452,6 +452,16 @@ int chain_detach_others(struct chain *chain, const struct port *ports, unsigned 
 	return 0;
 }
 
+void chain_set_next_hop(struct chain *chain, unsigned int slot, const struct next_hop *hop)
+{
+	uint64_t words[2];
+	uint64_t *to = (uint64_t *)&chain->next_hops[slot];
+
+	memcpy(words, hop, sizeof(words));
+	__atomic_store_n(&to[1], words[1], __ATOMIC_RELEASE);
+	__atomic_store_n(&to[0], words[0], __ATOMIC_RELEASE);
+}
+
 void chain_bump(struct chain *chain)
 {
 	__atomic_fetch_add(&chain->state->generation, 1, __ATOMIC_SEQ_CST);

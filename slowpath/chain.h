@@ -85,6 +85,9 @@ int chain_attach_port(struct chain *chain, struct port *port, enum attach how);
 /* Detaches every pinned port whose interface is not in `ports`. */
 int chain_detach_others(struct chain *chain, const struct port *ports, unsigned int n);
 
+/* Writes a slot of next_hops, each half with one store: the fast path never reads a mix. */
+void chain_set_next_hop(struct chain *chain, unsigned int slot, const struct next_hop *hop);
+
 /* Every flow must walk again: call it after the state it derives from has changed. */
 void chain_bump(struct chain *chain);
 

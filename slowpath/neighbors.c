@@ -48,17 +48,6 @@ static const struct port *port_find(const struct neighbors *neighbors, uint32_t 
 	return NULL;
 }
 
-/* Each half of a slot is one store: the fast path never reads a mix of two neighbors. */
-static void slot_write(struct neighbors *neighbors, unsigned int slot, const struct next_hop *hop)
-{
-	uint64_t words[2];
-	uint64_t *to = (uint64_t *)&neighbors->chain->next_hops[slot];
-
-	memcpy(words, hop, sizeof(words));
-	__atomic_store_n(&to[1], words[1], __ATOMIC_RELEASE);
-	__atomic_store_n(&to[0], words[0], __ATOMIC_RELEASE);
-}
-
 /* mac NULL: the neighbor cannot be reached now. */
 static void slot_set(struct neighbors *neighbors, unsigned int slot, const uint8_t *mac)
 {
@@ -70,7 +59,7 @@ static void slot_set(struct neighbors *neighbors, unsigned int slot, const uint8
 		memcpy(hop.src_mac, port->mac, 6);
 		hop.port = port->index;
 	}
-	slot_write(neighbors, slot, &hop);
+	chain_set_next_hop(neighbors->chain, slot, &hop);
 }
 
 /* 0: it has none. */
@@ -197,6 +186,9 @@ static int event_take(const struct nlmsghdr *message, void *data)
 	struct neighbors *neighbors = data;
 	const struct rtmsg *route;
 
+	if (!neighbors->chain->options.router && message->nlmsg_type != RTM_NEWLINK &&
+	    message->nlmsg_type != RTM_DELLINK)
+		return MNL_CB_OK; /* a bridge goes by none of it, and its slots are stations' */
 	switch (message->nlmsg_type) {
 	case RTM_NEWNEIGH:
 	case RTM_DELNEIGH:
@@ -361,7 +353,7 @@ int neighbors_open(struct chain *chain, const struct port *ports, unsigned int n
 	new->changed = changed;
 	new->arg = arg;
 	r = events_open(new);
-	if (!r) {
+	if (!r && chain->options.router) {
 		slots_adopt(new);
 		for (unsigned int slot = 1; slot < NEXT_HOPS_MAX; slot++)
 			if (!new->slots[slot].key.ifindex)
@@ -483,7 +475,7 @@ uint64_t neighbors_fingerprint(struct neighbors *neighbors)
 		hash = hash64(&neighbors->ports[i].ifindex, sizeof(uint32_t), hash) ^
 		       hash64(neighbors->ports[i].mac, 6, neighbors->ports[i].mtu);
 	neighbors->hash = hash;
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < 3 && neighbors->chain->options.router; i++) {
 		dump(neighbors, types[i], AF_INET, sizeof(struct rtmsg), hash_take);
 		dump(neighbors, types[i], AF_INET6, sizeof(struct rtmsg), hash_take);
 	}

@@ -18,7 +18,8 @@ enum change {
 /* Called on each change; `what` names it. */
 typedef void (*routes_changed_fn)(void *arg, enum change change, const char *what);
 
-/* Listens to the kernel's routes, links, addresses and neighbors in the caller's network namespace.
+/* Listens to the kernel's routes, links, addresses and neighbors in the caller's network namespace;
+ * in that of a bridging chain, to links only.
  * Slots pinned by an earlier process are adopted and brought up to date. Returns 0 or -errno. */
 int neighbors_open(struct chain *chain, const struct port *ports, unsigned int n_ports,
 		   routes_changed_fn changed, void *arg, struct neighbors **neighbors);

@@ -73,11 +73,14 @@ static void routes_changed(void *arg, enum change change, const char *what)
 	}
 }
 
-static void flow_alive(void *arg, const struct flow_head *flow)
+static void flow_alive(void *arg, uint32_t context, const struct flow_head *flow)
 {
 	struct slowpath *slowpath = arg;
 
 	neighbors_use(slowpath->neighbors, flow->next_hop);
+	contexts_use(slowpath->contexts, context);
+	if (slowpath->vnf->flow_alive)
+		slowpath->vnf->flow_alive(slowpath, flow);
 }
 
 /* The fast path asks for something. */
@@ -91,10 +94,12 @@ static int event_take(void *arg, void *data, size_t bytes)
 		return 0;
 	if (event->type == EVENT_NEXT_HOP)
 		r = neighbors_add(slowpath->neighbors, &event->next_hop);
+	else if (event->type == EVENT_CONTEXT)
+		r = contexts_add(slowpath->contexts, &event->context);
 	else if (slowpath->vnf->event)
 		slowpath->vnf->event(slowpath, event);
 	if (r)
-		log_debug("no slot for a next hop: %s", strerror(-r));
+		log_debug("no slot for a next hop, or no context: %s", strerror(-r));
 	return 0;
 }
 
@@ -302,7 +307,9 @@ static int slowpath_begin(struct slowpath *slowpath, const char *pins)
 			   slowpath, &slowpath->neighbors);
 	if (r)
 		return log_err(r, "listen to routes and neighbors");
-	if ((r = sweep_open(&slowpath->chain, slowpath->conf.flow_idle_s, flow_alive, slowpath,
+	if ((r = contexts_open(&slowpath->chain, slowpath->ports, slowpath->n_ports,
+			       &slowpath->contexts)) ||
+	    (r = sweep_open(&slowpath->chain, slowpath->conf.flow_idle_s, flow_alive, slowpath,
 			    &slowpath->sweep)) ||
 	    (r = events_begin(slowpath)) || (r = loop_new(&slowpath->loop)))
 		return log_err(r, "prepare the slow path");
@@ -323,6 +330,7 @@ static void slowpath_end(struct slowpath *slowpath)
 	loop_free(slowpath->loop);
 	ring_buffer__free(slowpath->events);
 	sweep_close(slowpath->sweep);
+	contexts_close(slowpath->contexts);
 	neighbors_close(slowpath->neighbors);
 	chain_close(&slowpath->chain);
 }

@@ -57,6 +57,13 @@ static bool flow_expired(const struct sweep *sweep, const struct flow_head *flow
 	return idle > (int32_t)sweep->idle_ticks;
 }
 
+static uint32_t key_context(const struct sweep *sweep, const void *key)
+{
+	if (sweep->now == &sweep->tables[0])
+		return flow_context(((const struct flow4_key *)key)->context);
+	return flow_context(((const struct flow6_key *)key)->context);
+}
+
 static int flow_visit(void *arg, const void *key, void *value)
 {
 	struct sweep *sweep = arg;
@@ -64,7 +71,7 @@ static int flow_visit(void *arg, const void *key, void *value)
 	if (flow_expired(sweep, value))
 		bpf_map_delete_elem(sweep->now->fd, key);
 	else
-		sweep->alive(sweep->arg, value);
+		sweep->alive(sweep->arg, key_context(sweep, key), value);
 	return 0;
 }
 

@@ -10,8 +10,8 @@
 
 struct sweep;
 
-/* What a sweep tells of a live entry: the slot it leaves by. */
-typedef void (*flow_alive_fn)(void *arg, const struct flow_head *flow);
+/* What a sweep tells of a live entry: its context, and the slots it leaves by and comes from. */
+typedef void (*flow_alive_fn)(void *arg, uint32_t context, const struct flow_head *flow);
 
 /* idle_s: entries unused for so long, or of a past generation, are deleted: that costs the flow a
  * walk and nothing else. Returns 0 or -errno. */

@@ -10,6 +10,7 @@
 #include "common/util/conf.h"
 #include "common/util/report.h"
 #include "slowpath/chain.h"
+#include "slowpath/contexts.h"
 #include "slowpath/loop.h"
 #include "slowpath/neighbors.h"
 #include "slowpath/sweep.h"
@@ -38,6 +39,7 @@ struct slowpath {
 	unsigned int n_ports;
 	struct loop *loop;
 	struct neighbors *neighbors;
+	struct contexts *contexts;
 	struct sweep *sweep;
 	struct ring_buffer *events;
 	void *state; /* the function's own, set by its load() */
@@ -73,6 +75,8 @@ struct vnf {
 	int (*start)(struct slowpath *slowpath);
 	/* The fast path sent an event of a type that is the function's own. */
 	void (*event)(struct slowpath *slowpath, const struct event *event);
+	/* The sweep met a live flow entry. */
+	void (*flow_alive)(struct slowpath *slowpath, const struct flow_head *flow);
 	/* Before the ports are detached; `leaving` is false when another process takes over. */
 	void (*stop)(struct slowpath *slowpath, bool leaving);
 	int (*flush)(const char *pins); /* forget the function's own state */
