@@ -65,10 +65,10 @@ static __always_inline int ports_rewrite(struct headers *h, __u8 proto, __be16 s
 }
 
 /* Writes both MAC addresses of a routed frame: twelve bytes in two stores. */
-static __always_inline void macs_rewrite(struct ethhdr *eth, __u64 dst, __u64 src)
+static __always_inline void macs_rewrite(void *eth, __u64 dst, __u64 src)
 {
-	*(__u64 *)eth->h_dest = (dst & 0xffffffffffffULL) | src << 48;
-	*(__u32 *)(eth->h_source + 2) = src >> 16;
+	*(__u64 *)eth = (dst & 0xffffffffffffULL) | src << 48;
+	*(__u32 *)(eth + 8) = src >> 16;
 }
 
 #define VID_AS_IS (-1)

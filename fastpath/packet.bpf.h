@@ -83,6 +83,24 @@ static __always_inline int mac_same(const __u8 *a, const __u8 *b)
 	       *(const __u16 *)(a + 4) == *(const __u16 *)(b + 4);
 }
 
+/* A length from the wire. Linux 6.1 knows no bounds of a number whose bytes were swapped. */
+static __always_inline __u32 length_read(__be16 length)
+{
+	__u32 bytes = bpf_ntohs(length);
+
+	barrier_var(bytes);
+	return bytes & 0xffff;
+}
+
+/* Finds the frame. Returns 0, or -1 when not even an Ethernet header is there. */
+static __always_inline int headers_open(struct xdp_md *ctx, struct headers *h)
+{
+	h->eth = (void *)(long)ctx->data;
+	h->end = (void *)(long)ctx->data_end;
+	h->l3 = h->l4 = h->eth + 1;
+	return h->l3 > h->end ? -1 : 0;
+}
+
 static __always_inline int ether_is_tag(__be16 type)
 {
 	return type == bpf_htons(ETH_P_8021Q) || type == bpf_htons(ETH_P_8021AD);
@@ -99,9 +117,9 @@ static __always_inline int ether_is_foreign_tag(__be16 type)
  * type returned then is a tag's, and the frame is odd. */
 static __always_inline __be16 packet_parse_tags(struct packet *packet, struct headers *h)
 {
-	__be16 type = h->eth->h_proto;
+	/* In one load: struct ethhdr is packed. */
+	__be16 type = *(__be16 *)((void *)h->eth + __builtin_offsetof(struct ethhdr, h_proto));
 
-	h->l3 = h->eth + 1;
 	for (int i = 0; i < TAGS_MAX && ether_is_tag(type); i++) {
 		struct vlan_tag *tag = h->l3;
 
@@ -170,9 +188,6 @@ static __always_inline void packet_parse_l4(struct packet *packet, struct header
 static __always_inline int frame_shorter(struct xdp_md *ctx, const void *from,
 					 const struct headers *h, __u32 bytes)
 {
-	/* Linux 6.1 does not know the bounds of a number whose bytes were swapped. */
-	barrier_var(bytes);
-	bytes &= 0xffff;
 	if (from + bytes <= h->end)
 		return 0;
 	return (long)bpf_xdp_get_buff_len(ctx) < from - (const void *)h->eth + bytes;
@@ -220,7 +235,7 @@ static __always_inline void packet_parse_ip4(struct xdp_md *ctx, struct packet *
 		goto malformed;
 	header_bytes = ip->ihl * 4;
 	packet->family = AF_INET;
-	packet->l3_bytes = bpf_ntohs(ip->tot_len);
+	packet->l3_bytes = length_read(ip->tot_len);
 	packet->ttl = ip->ttl;
 	packet->proto = ip->protocol;
 	packet->key4.src_ip = ip->saddr;
@@ -343,7 +358,7 @@ static __always_inline void packet_parse_ip6(struct xdp_md *ctx, struct packet *
 
 	if ((void *)(ip + 1) > h->end || ip->version != 6)
 		goto malformed;
-	payload = bpf_ntohs(ip->payload_len);
+	payload = length_read(ip->payload_len);
 	packet->family = AF_INET6;
 	packet->l3_bytes = sizeof(*ip) + payload;
 	packet->ttl = ip->hop_limit;
@@ -378,9 +393,7 @@ static __always_inline int packet_parse(struct xdp_md *ctx, struct packet *packe
 	__be16 type;
 
 	packet->odd = REASON_NONE;
-	h->eth = (void *)(long)ctx->data;
-	h->end = (void *)(long)ctx->data_end;
-	if ((void *)(h->eth + 1) > h->end)
+	if (headers_open(ctx, h))
 		return -1;
 	type = packet_parse_tags(packet, h);
 	if (type == bpf_htons(ETH_P_IP))
@@ -402,9 +415,7 @@ static __always_inline int packet_headers(struct xdp_md *ctx, const struct packe
 {
 	__u32 l3 = packet->l3 & 0x3f, l4 = packet->l4 & L4_OFFSET_MAX;
 
-	h->eth = (void *)(long)ctx->data;
-	h->end = (void *)(long)ctx->data_end;
-	if ((void *)(h->eth + 1) > h->end)
+	if (headers_open(ctx, h))
 		return -1;
 	h->l3 = (void *)h->eth + l3;
 	h->l4 = (void *)h->eth + l4;
