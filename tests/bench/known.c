@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What a packet of a known flow costs: the real entry program against the floor, in turns.
+//
+// known [WORD]: only comparisons with the word in their name.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -48,7 +50,8 @@ struct bench {
 	struct chain chain;
 	struct port port;
 	struct floor_bpf *wrappers[SUBJECTS];
-	uint64_t runs; /* of entry */
+	const char *wanted; /* rows with this in their name */
+	uint64_t runs;      /* of entry */
 	struct json json;
 };
 
@@ -328,6 +331,9 @@ static int compared(struct bench *bench, const struct comparison *c)
 	const enum subject subjects[2] = { c->a, c->b };
 	union frame frame;
 
+	if (!strstr(c->name, bench->wanted))
+		return 0;
+
 	for (int i = 0; i < 2; i++)
 		flows_draw(bench, subjects[i], c->flows);
 	for (int round = -1; round < ROUNDS; round++) { /* one to warm up */
@@ -536,10 +542,10 @@ static int cpu_pin(int cpu)
 	return sched_setaffinity(0, sizeof(set), &set) ? -errno : 0;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct sigaction stop = { .sa_handler = on_stop };
-	struct bench bench = {};
+	struct bench bench = { .wanted = argc > 1 ? argv[1] : "" };
 	int r = flows_namespace_enter();
 
 	if (!r)
