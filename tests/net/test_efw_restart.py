@@ -20,20 +20,22 @@ ACCEPT = ("-p tcp --dport 7", "-p udp --dport 7")
 
 
 @contextlib.contextmanager
-def under_load(**keys):
-	"""A lab with efw and a TCP and a UDP conversation, offloaded; yields (lab, vnf, senders).
-	In the end nothing may have been lost."""
+def under_load(started=True, **keys):
+	"""A lab with efw and a TCP and a UDP conversation, offloaded if it is started; yields (lab, vnf,
+	senders). In the end nothing may have been lost."""
 	with Routed() as lab:
 		lab.protect(*ACCEPT)
 		TcpServer(lab.server, lab.server4, 7, echo)
 		UdpEcho(lab.server, lab.server4, 7)
-		vnf = Vnf(lab.router, **keys).start()
+		vnf = Vnf(lab.router, **keys)
+		if started:
+			vnf.start()
 		with Client(lab.client, lab.server4, 7) as tcp, \
-				Client(lab.client, lab.server4, 7, socket.SOCK_DGRAM) as udp:
-			lab.wait_offloaded(tcp.ask)
-			lab.wait_offloaded(udp.ask)
-			with Sender(tcp) as tcp_sender, Sender(udp) as udp_sender:
-				yield lab, vnf, (tcp_sender, udp_sender)
+				Client(lab.client, lab.server4, 7, socket.SOCK_DGRAM) as udp, \
+				Sender(tcp) as tcp_sender, Sender(udp) as udp_sender:
+			if started:
+				wait_until(lambda: share(lab, 0.1) > 0.9, 5, "offload")
+			yield lab, vnf, (tcp_sender, udp_sender)
 		assert (tcp_sender.lost, udp_sender.lost) == (0, 0), (tcp_sender.lost, udp_sender.lost)
 		for host in (lab.client, lab.server):
 			assert host.snmp("Tcp", "RetransSegs") == 0, host.role
@@ -43,6 +45,15 @@ def share(lab, seconds=0.5):
 	with lab.measured() as measured:
 		time.sleep(seconds)
 	return measured.fast_share
+
+
+@story("efw starts under load, takes the flows over and loses no packet")
+def started_under_load():
+	for _ in range(3):
+		with under_load(started=False) as (lab, vnf, _):
+			time.sleep(0.2)
+			vnf.start()
+			wait_until(lambda: share(lab, 0.1) > 0.9, 5, "offload")
 
 
 @story("after kill -9 offloaded flows go on for the lease, then by the kernel, and nothing is lost")

@@ -187,8 +187,8 @@ def path():
 		 "tc qdisc del dev rr root"),
 		("tc qdisc add dev rl root htb", "tc qdisc del dev rl root"),
 		("ip rule add from 10.9.9.9 lookup 100", "ip rule del from 10.9.9.9 lookup 100"),
-		("nft add table netdev hooks { chain c { type filter hook ingress device rl priority 0; } ; }",
-		 "nft delete table netdev hooks"),
+		("nft add table netdev hooks { chain c { type filter hook ingress device rl priority 0; "
+		 "udp dport 4444 drop; } ; }", "nft delete table netdev hooks"),
 	)
 	with Routed() as lab:
 		lab.protect(*ACCEPT)
