@@ -3,9 +3,9 @@
 #ifndef TESTS_BENCH_GEN_H
 #define TESTS_BENCH_GEN_H
 
-#define GEN_HEAD4 64 /* bytes rewritten in every IPv4 frame: the shortest Ethernet frame, FCS in \
-		      */
-#define GEN_HEAD6 80 /* the same for IPv6: Ethernet, IPv6 and TCP headers, rounded up */
+/* Bytes rewritten in every frame: the shortest Ethernet frame; all headers of TCP over IPv6. */
+#define GEN_HEAD4 64
+#define GEN_HEAD6 80
 
 /* The L4 checksum begins the sum with everything but the source address's last word and the source
  * port, which the program adds for each flow. Host order, not folded below 32 bits. */
