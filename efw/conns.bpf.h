@@ -52,4 +52,36 @@ static __always_inline void flow6_reverse(const struct flow6_key *key, struct fl
 	flow_set_context(reverse->context, 0);
 }
 
+static __always_inline __u32 context_of(__u32 ifindex)
+{
+	__u32 *context = bpf_map_lookup_elem(&port_contexts, &ifindex);
+
+	return context ? *context : 0;
+}
+
+/* Bumps the flow's epoch, then deletes its entry: an install under way is undone. */
+static __always_inline void flow4_forget(struct flow4_key *key, __u32 in_ifindex)
+{
+	__u32 bucket = flow4_bucket(key);
+	__u32 *epoch = bpf_map_lookup_elem(&epochs, &bucket);
+
+	if (epoch)
+		__sync_fetch_and_add(epoch, 1);
+	flow_set_context(key->context, context_of(in_ifindex));
+	bpf_map_delete_elem(&flows4, key);
+	flow_set_context(key->context, 0);
+}
+
+static __always_inline void flow6_forget(struct flow6_key *key, __u32 in_ifindex)
+{
+	__u32 bucket = flow6_bucket(key);
+	__u32 *epoch = bpf_map_lookup_elem(&epochs, &bucket);
+
+	if (epoch)
+		__sync_fetch_and_add(epoch, 1);
+	flow_set_context(key->context, context_of(in_ifindex));
+	bpf_map_delete_elem(&flows6, key);
+	flow_set_context(key->context, 0);
+}
+
 #endif

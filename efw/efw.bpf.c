@@ -4,13 +4,6 @@
 #include "fastpath/addresses.bpf.h"
 #include "fastpath/walk.bpf.h"
 
-static __always_inline __u32 context_of(__u32 ifindex)
-{
-	__u32 *context = bpf_map_lookup_elem(&port_contexts, &ifindex);
-
-	return context ? *context : 0;
-}
-
 /* Holds evnf_learn where the slow path wants to be told of unknown flows; empty otherwise. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
@@ -19,31 +12,6 @@ struct {
 	__type(value, __u32);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } learners SEC(".maps");
-
-/* Bumps the flow's epoch, then deletes its entry: an install under way is undone. */
-static __always_inline void flow4_forget(struct flow4_key *key, __u32 in_ifindex)
-{
-	__u32 bucket = flow4_bucket(key);
-	__u32 *epoch = bpf_map_lookup_elem(&epochs, &bucket);
-
-	if (epoch)
-		__sync_fetch_and_add(epoch, 1);
-	flow_set_context(key->context, context_of(in_ifindex));
-	bpf_map_delete_elem(&flows4, key);
-	flow_set_context(key->context, 0);
-}
-
-static __always_inline void flow6_forget(struct flow6_key *key, __u32 in_ifindex)
-{
-	__u32 bucket = flow6_bucket(key);
-	__u32 *epoch = bpf_map_lookup_elem(&epochs, &bucket);
-
-	if (epoch)
-		__sync_fetch_and_add(epoch, 1);
-	flow_set_context(key->context, context_of(in_ifindex));
-	bpf_map_delete_elem(&flows6, key);
-	flow_set_context(key->context, 0);
-}
 
 /* A connection begins or ends: both directions go back to the kernel, records first. The slow
  * path knows from conntrack when there is one to offload again. */
