@@ -134,7 +134,7 @@ void testrun_open(struct testrun *run, const struct chain_options *options)
 	memset(run, 0, sizeof(*run));
 	assert_int_equal(pins_make(PINS_BPFFS, "test", pins), 0);
 	assert_int_equal(chain_open(&run->chain, pins, options), 0);
-	chain_renew(&run->chain, 3600);
+	testrun_set_lease(run, true);
 	ports_load(run);
 	run->counters = pins_open(pins, "port_counters");
 	events = pins_open(pins, "events");
@@ -144,8 +144,6 @@ void testrun_open(struct testrun *run, const struct chain_options *options)
 	assert_int_equal(neighbors_open(&run->chain, run->ports, TESTRUN_PORTS, routes_changed, run,
 					&run->neighbors),
 			 0);
-	while (run->chain.state->lease_lost)
-		testrun_wait_tick(run);
 }
 
 void testrun_close(struct testrun *run)
@@ -166,6 +164,17 @@ void testrun_wait_tick(struct testrun *run)
 
 	while (run->chain.state->tick == tick)
 		usleep(1000);
+}
+
+void testrun_set_lease(struct testrun *run, bool held)
+{
+	if (held)
+		chain_renew(&run->chain, 3600);
+	else
+		run->chain.state->lease_until = run->chain.state->tick;
+	for (int tick = 0; tick < 20 && run->chain.state->lease_lost == held; tick++)
+		testrun_wait_tick(run);
+	assert_int_equal(run->chain.state->lease_lost, !held);
 }
 
 void testrun_read_totals(struct testrun *run, struct totals *totals)

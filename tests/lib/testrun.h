@@ -74,6 +74,9 @@ void testrun_answer(struct testrun *run);
 /* Waits until the kernel's timer has run another time. */
 void testrun_wait_tick(struct testrun *run);
 
+/* Loses the lease, or takes it for an hour, and waits until the kernel's timer has seen it. */
+void testrun_set_lease(struct testrun *run, bool held);
+
 /* MAC addresses of a port and of the host behind it. */
 void port_mac(int port, uint8_t mac[6]);
 void host_mac(int port, uint8_t mac[6]);

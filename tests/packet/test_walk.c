@@ -471,27 +471,17 @@ static void a_port_that_is_gone_drops_what_was_for_it_and_counts_it(void **state
 	expect(&connection, ORIGINAL, REASON_HIT);
 }
 
-/* Until the kernel's timer has seen that the lease is lost, or taken again. */
-static void lease_wait(uint32_t lost)
-{
-	for (int tick = 0; tick < 20 && run->chain.state->lease_lost != lost; tick++)
-		testrun_wait_tick(run);
-	assert_int_equal(run->chain.state->lease_lost, lost);
-}
-
 static void rule_lease(const struct connection *connection)
 {
 	const uint32_t generation = run->chain.state->generation;
 
 	connection_offload(connection);
-	run->chain.state->lease_until = run->chain.state->tick;
-	lease_wait(1);
+	testrun_set_lease(run, false);
 	assert_int_equal(run->chain.state->generation, generation + 1);
 	expect(connection, ORIGINAL, REASON_LEASE);
 	firewall_prove(&lab.firewall, connection, ORIGINAL);
 	expect(connection, ORIGINAL, REASON_LEASE);
-	chain_renew(&run->chain, 3600);
-	lease_wait(0);
+	testrun_set_lease(run, true);
 	expect(connection, REPLY, REASON_UNPROVEN);
 	expect(connection, ORIGINAL, REASON_WALKED);
 	expect(connection, ORIGINAL, REASON_HIT);
@@ -509,13 +499,11 @@ static void without_a_lease_nothing_is_installed_by_any_function(void **state)
 
 	(void)state;
 	hops_set(PAUSE, 0);
-	run->chain.state->lease_until = run->chain.state->tick;
-	lease_wait(1);
+	testrun_set_lease(run, false);
 	expect(&connection, ORIGINAL, REASON_WALKED);
 	expect(&connection, ORIGINAL, REASON_WALKED);
 	assert_int_equal(firewall_count_flows(&lab.firewall), 0);
-	chain_renew(&run->chain, 3600);
-	lease_wait(0);
+	testrun_set_lease(run, true);
 	expect(&connection, ORIGINAL, REASON_WALKED);
 	expect(&connection, ORIGINAL, REASON_HIT);
 }
