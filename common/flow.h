@@ -27,9 +27,8 @@ _Static_assert(sizeof(struct flow6_key) == 40, "flow6_key is a map key");
 enum flow_action {
 	FLOW_ROUTE = 1 << 0,   /* decrement TTL, write the next hop's MAC addresses */
 	FLOW_REWRITE = 1 << 1, /* write the addresses and ports below */
-	FLOW_DST_MAC =
-		1 << 2, /* bridge: only for frames to dst_mac, never back where they came from */
-	FLOW_RETAG = 1 << 3, /* bridge: leave with the next hop's VLAN tag, or with none */
+	FLOW_DST_MAC = 1 << 2, /* bridge: only for frames to dst_mac from elsewhere */
+	FLOW_RETAG = 1 << 3,   /* bridge: leave with the next hop's VLAN tag, or with none */
 };
 
 #define FLOW_AGGREGATES 4 /* per-CPU counter slots an entry may name */
