@@ -138,7 +138,8 @@ static int show_ports(const char *pins, struct report *report)
 		report_number(report, v->packets[FATE_KERNEL]);
 		report_number(report, v->packets[FATE_DROP]);
 		report_number(report, v->sent.packets);
-		report_number(report, v->sent.lost + v->sent.redirect + v->sent.aborted);
+		report_number(report,
+			      v->sent.lost - v->sent.withheld + v->sent.redirect + v->sent.aborted);
 	}
 	return 0;
 }

@@ -451,6 +451,43 @@ class Routed(Lab):
 			sum(counts["tx_queue_0_xdp_xmit"] for counts in sent))
 
 
+class Bridged(Lab):
+	"""Hosts on one bridge:
+
+	  h1 e0 ------ p1 bridge p2 ------ e0 h2
+	  10.3.0.1       p3 ...            10.3.0.2
+	  fd03::1        |                 fd03::2
+	               e0 h3  10.3.0.3  fd03::3
+	"""
+
+	def __init__(self, hosts=3, mtu=1500):
+		super().__init__()
+		try:
+			self._build(hosts, mtu)
+		except BaseException:
+			self.close()
+			raise
+
+	def _build(self, hosts, mtu):
+		self.bridge = self.namespace("bridge")
+		self.bridge.sysctl("ipv6.conf.default.disable_ipv6", 1) # its ports say nothing
+		self.hosts, self.ports = [], []
+		for number in range(1, hosts + 1):
+			host, port = self.namespace("h%d" % number), "p%d" % number
+			host.address4, host.address6 = "10.3.0.%d" % number, "fd03::%d" % number
+			host.mac, host.port = "02:00:00:00:03:%02x" % number, port
+			self.wire(host, "e0", host.mac, self.bridge, port,
+				  "02:00:00:00:04:%02x" % number, mtu)
+			host.ip("address add %s/24 dev e0" % host.address4,
+				"address add %s/64 dev e0 nodad" % host.address6)
+			self.hosts.append(host)
+			self.ports.append(port)
+
+	def sent(self):
+		"""Frames that left the bridge for XDP, as the driver says."""
+		return sum(self.bridge.driver_counts(port)["tx_queue_0_xdp_xmit"] for port in self.ports)
+
+
 class Measured:
 	arrived = by_xdp = 0
 
