@@ -7,11 +7,12 @@
 #include "common/reasons.h"
 
 #define PORTS_MAX 64
-#define HOPS_MAX 16         /* functions in a chain, finish included */
-#define BANKS 2             /* sets of hops: one in use, one being prepared */
-#define NEXT_HOPS_MAX 16384 /* slot 0 is never used */
-#define CONTEXTS_MAX 4096  /* stacks of VLAN tags that flows have */
-#define TICK_MS 100         /* one tick, milliseconds */
+#define HOPS_MAX 16                /* functions in a chain, finish included */
+#define BANKS 2                    /* sets of hops: one in use, one being prepared */
+#define NEXT_HOPS_MAX 16384        /* slot 0 is never used */
+#define FOREIGN_NEXT_HOPS_MAX 1024 /* known to be by no port: they have slot 0 */
+#define CONTEXTS_MAX 4096          /* stacks of VLAN tags that flows have */
+#define TICK_MS 100                /* one tick, milliseconds */
 #define TICKS_PER_S (1000 / TICK_MS)
 
 /* One per chain, in the map `chain`. The slow path maps it and writes with atomic operations. */

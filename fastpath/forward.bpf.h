@@ -49,7 +49,7 @@ static __always_inline void fib_ask(const struct walk *walk, struct bpf_fib_look
 }
 
 /* Finds the way out of a routed packet. Returns REASON_NONE and fills `way`, or why the kernel
- * must have the packet. A next hop without a slot is asked for. */
+ * must have the packet. A next hop that can be reached and has no slot is asked for. */
 static __always_inline enum reason route_find(struct xdp_md *ctx, const struct walk *walk,
 					      struct way *way)
 {
@@ -71,6 +71,8 @@ static __always_inline enum reason route_find(struct xdp_md *ctx, const struct w
 	if (fib.family == AF_INET6)
 		__builtin_memcpy(event.next_hop.gateway, fib.ipv6_dst, 16);
 	slot = bpf_map_lookup_elem(&next_hop_ids, &event.next_hop);
+	if (!slot && result) /* who scans a network takes no slots */
+		return REASON_NO_NEIGHBOR;
 	if (!slot) {
 		event_send(&event);
 		return REASON_NO_NEXT_HOP;

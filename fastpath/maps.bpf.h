@@ -47,7 +47,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, NEXT_HOPS_MAX);
+	__uint(max_entries, NEXT_HOPS_MAX + FOREIGN_NEXT_HOPS_MAX);
 	__type(key, struct next_hop_key);
 	__type(value, __u32);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);

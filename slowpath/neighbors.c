@@ -21,10 +21,17 @@
 #define RECEIVE_BYTES (1 << 20)
 #define MESSAGE_BYTES 65536
 
+/* Slots are plenty as long as half of them are free, scarce from three quarters on. */
+#define SLOTS_PLENTY (NEXT_HOPS_MAX / 2)
+#define SLOTS_SCARCE (NEXT_HOPS_MAX / 4 * 3)
+#define UNUSED_MAX 4 /* refreshes: longer than two sweeps over the flows */
+
 struct neighbor {
 	struct next_hop_key key;
 	bool used;
-	bool fixed; /* permanent or without ARP: the kernel keeps it by itself */
+	bool fixed;     /* permanent or without ARP: the kernel keeps it by itself */
+	bool leaving;   /* given back; free when no packet under way can hold it any more */
+	uint8_t unused; /* refreshes since it was used */
 };
 
 struct neighbors {
@@ -36,6 +43,8 @@ struct neighbors {
 	void *arg;
 	struct mnl_socket *events, *requests;
 	struct neighbor slots[NEXT_HOPS_MAX]; /* key.ifindex 0: free */
+	unsigned int n_slots;                 /* not free */
+	unsigned int n_foreign;               /* keys of interfaces that are no ports */
 	uint64_t hash;                        /* being summed up by a dump */
 	char buffer[MESSAGE_BYTES];
 };
@@ -70,21 +79,31 @@ static unsigned int slot_find(const struct neighbors *neighbors, const struct ne
 	return bpf_map_lookup_elem(neighbors->chain->next_hop_ids, key, &slot) ? 0 : slot;
 }
 
-/* Takes a free slot, marked down. Returns -ENOSPC when there is none. */
+/* Takes a free slot, marked down. Returns -ENOSPC when there is none, or -errno. */
 static int slot_take(struct neighbors *neighbors, const struct next_hop_key *key,
 		     unsigned int *slot)
 {
-	for (unsigned int i = 1; i < NEXT_HOPS_MAX; i++) {
-		if (neighbors->slots[i].key.ifindex)
-			continue;
-		neighbors->slots[i] = (struct neighbor){ .key = *key, .used = true };
-		slot_set(neighbors, i, NULL);
-		*slot = i;
-		return bpf_map_update_elem(neighbors->chain->next_hop_ids, key, slot, BPF_ANY)
-			       ? -errno
-			       : 0;
-	}
-	return -ENOSPC;
+	unsigned int i = 1;
+
+	while (i < NEXT_HOPS_MAX && neighbors->slots[i].key.ifindex)
+		i++;
+	if (i == NEXT_HOPS_MAX)
+		return -ENOSPC;
+	if (bpf_map_update_elem(neighbors->chain->next_hop_ids, key, &i, BPF_ANY))
+		return -errno;
+	neighbors->slots[i] = (struct neighbor){ .key = *key, .used = true };
+	neighbors->n_slots++;
+	*slot = i;
+	return 0;
+}
+
+/* Gives a slot back, down: no walk finds it from now on. Flow entries may still name it: they must
+ * be void before it is free. */
+static void slot_leave(struct neighbors *neighbors, unsigned int slot)
+{
+	bpf_map_delete_elem(neighbors->chain->next_hop_ids, &neighbors->slots[slot].key);
+	slot_set(neighbors, slot, NULL);
+	neighbors->slots[slot].leaving = true;
 }
 
 static int attribute_take(const struct nlattr *attribute, void *data)
@@ -131,7 +150,7 @@ static void neighbor_take(struct neighbors *neighbors, const struct nlmsghdr *me
 	usable = message->nlmsg_type == RTM_NEWNEIGH && neighbor->ndm_state & NUD_USABLE &&
 		 table[NDA_LLADDR] && mnl_attr_get_payload_len(table[NDA_LLADDR]) == 6;
 	slot = slot_find(neighbors, &key);
-	if (!slot && usable && !neighbors->slots[NEXT_HOPS_MAX / 2].key.ifindex)
+	if (!slot && usable && neighbors->n_slots < SLOTS_PLENTY)
 		slot_take(neighbors, &key, &slot);
 	if (!slot)
 		return;
@@ -149,11 +168,29 @@ static bool port_is_back(const struct neighbors *neighbors, const struct nlmsghd
 	return false;
 }
 
+static unsigned int link_flags(const struct nlmsghdr *message)
+{
+	const struct ifinfomsg *link = mnl_nlmsg_get_payload(message);
+
+	return link->ifi_flags & (IFF_UP | IFF_RUNNING | IFF_LOWER_UP);
+}
+
+/* How the ports are before anything changes. */
+static int flags_take(const struct nlmsghdr *message, void *data)
+{
+	const struct ifinfomsg *link = mnl_nlmsg_get_payload(message);
+	struct neighbors *neighbors = data;
+	const struct port *port = port_find(neighbors, link->ifi_index);
+
+	if (port)
+		neighbors->port_flags[port->index] = link_flags(message);
+	return MNL_CB_OK;
+}
+
 /* Links tell of many things; only going up or down, the MTU and the MAC address matter here. */
 static void link_take(struct neighbors *neighbors, const struct nlmsghdr *message)
 {
 	const struct ifinfomsg *link = mnl_nlmsg_get_payload(message);
-	unsigned int flags = link->ifi_flags & (IFF_UP | IFF_RUNNING | IFF_LOWER_UP);
 	struct port *port = (struct port *)port_find(neighbors, link->ifi_index);
 	bool changed = message->nlmsg_type == RTM_DELLINK, moved = false;
 	const struct nlattr *attribute;
@@ -164,6 +201,7 @@ static void link_take(struct neighbors *neighbors, const struct nlmsghdr *messag
 
 		if (mnl_attr_get_type(attribute) == IFLA_IFNAME) {
 			name = value;
+			changed |= port && strcmp(port->name, name) != 0;
 		} else if (port && mnl_attr_get_type(attribute) == IFLA_MTU) {
 			changed |= port->mtu != mnl_attr_get_u32(attribute);
 			port->mtu = mnl_attr_get_u32(attribute);
@@ -172,8 +210,8 @@ static void link_take(struct neighbors *neighbors, const struct nlmsghdr *messag
 		}
 	}
 	if (port) {
-		changed |= neighbors->port_flags[port->index] != flags;
-		neighbors->port_flags[port->index] = flags;
+		changed |= neighbors->port_flags[port->index] != link_flags(message);
+		neighbors->port_flags[port->index] = link_flags(message);
 	}
 	if (moved || (!port && port_is_back(neighbors, message, name)))
 		neighbors->changed(neighbors->arg, CHANGE_PORT, name);
@@ -279,41 +317,68 @@ static int neighbor_read(struct neighbors *neighbors, const struct next_hop_key 
 	return r == -ENOENT ? 0 : r;
 }
 
+/* Visits every key once and deletes those that keep() refuses. */
+static void ids_sift(struct neighbors *neighbors,
+		     bool (*keep)(struct neighbors *neighbors, const struct next_hop_key *key,
+				  uint32_t slot))
+{
+	const int ids = neighbors->chain->next_hop_ids;
+	struct next_hop_key key, next;
+	bool more = !bpf_map_get_next_key(ids, NULL, &key);
+	uint32_t slot;
+
+	while (more) {
+		more = !bpf_map_get_next_key(ids, &key, &next);
+		if (bpf_map_lookup_elem(ids, &key, &slot) || !keep(neighbors, &key, slot))
+			bpf_map_delete_elem(ids, &key);
+		key = next;
+	}
+}
+
+/* Slots of an earlier process: those of ports are kept, the rest forgotten. */
+static bool slot_adopt(struct neighbors *neighbors, const struct next_hop_key *key, uint32_t slot)
+{
+	if (!slot || slot >= NEXT_HOPS_MAX || !port_find(neighbors, key->ifindex))
+		return false;
+	neighbors->slots[slot] = (struct neighbor){ .key = *key, .used = true };
+	neighbors->n_slots++;
+	return true;
+}
+
+static bool id_has_slot(struct neighbors *neighbors, const struct next_hop_key *key, uint32_t slot)
+{
+	(void)neighbors;
+	(void)key;
+	return slot != 0;
+}
+
+/* A next hop by an interface that is no port has slot 0. They are known for speed only: when there
+ * are too many all are forgotten. */
+static int foreign_add(struct neighbors *neighbors, const struct next_hop_key *key)
+{
+	const uint32_t none = 0;
+
+	if (neighbors->n_foreign == FOREIGN_NEXT_HOPS_MAX) {
+		ids_sift(neighbors, id_has_slot);
+		neighbors->n_foreign = 0;
+	}
+	if (bpf_map_update_elem(neighbors->chain->next_hop_ids, key, &none, BPF_NOEXIST))
+		return errno == EEXIST ? 0 : -errno;
+	neighbors->n_foreign++;
+	return 0;
+}
+
 int neighbors_add(struct neighbors *neighbors, const struct next_hop_key *key)
 {
-	unsigned int slot = 0;
+	unsigned int slot;
 	int r;
 
-	if (!port_find(neighbors, key->ifindex)) /* slot 0: by no port of ours */
-		return bpf_map_update_elem(neighbors->chain->next_hop_ids, key, &slot, BPF_ANY)
-			       ? -errno
-			       : 0;
+	if (!port_find(neighbors, key->ifindex))
+		return foreign_add(neighbors, key);
 	if (slot_find(neighbors, key))
 		return 0;
 	r = slot_take(neighbors, key, &slot);
 	return r ? r : neighbor_read(neighbors, key);
-}
-
-/* Slots of an earlier process: those of ports are kept, the rest forgotten. */
-static void slots_adopt(struct neighbors *neighbors)
-{
-	struct next_hop_key key, *previous = NULL, next;
-	int ids = neighbors->chain->next_hop_ids;
-	uint32_t slot;
-
-	while (!bpf_map_get_next_key(ids, previous, &next)) {
-		bool known = !bpf_map_lookup_elem(ids, &next, &slot);
-
-		if (known && slot && slot < NEXT_HOPS_MAX && port_find(neighbors, next.ifindex)) {
-			neighbors->slots[slot] = (struct neighbor){ .key = next, .used = true };
-		} else {
-			bpf_map_delete_elem(ids, &next);
-			previous = NULL; /* the walk begins anew behind a deleted key */
-			continue;
-		}
-		key = next;
-		previous = &key;
-	}
 }
 
 static int events_open(struct neighbors *neighbors)
@@ -353,8 +418,10 @@ int neighbors_open(struct chain *chain, const struct port *ports, unsigned int n
 	new->changed = changed;
 	new->arg = arg;
 	r = events_open(new);
+	if (!r)
+		r = dump(new, RTM_GETLINK, AF_UNSPEC, sizeof(struct ifinfomsg), flags_take);
 	if (!r && chain->options.router) {
-		slots_adopt(new);
+		ids_sift(new, slot_adopt);
 		for (unsigned int slot = 1; slot < NEXT_HOPS_MAX; slot++)
 			if (!new->slots[slot].key.ifindex)
 				slot_set(new, slot, NULL);
@@ -425,20 +492,49 @@ static int neighbor_touch(struct neighbors *neighbors, const struct next_hop_key
 	return request(neighbors, message, NULL);
 }
 
-int neighbors_refresh(struct neighbors *neighbors)
+/* Those that left last time are free: the flow entries that named them are void since, and no walk
+ * lasts as long. When slots are scarce those that no flow uses leave. */
+static void slots_reclaim(struct neighbors *neighbors)
 {
+	const bool scarce = neighbors->n_slots >= SLOTS_SCARCE;
+	bool left = false;
+
 	for (unsigned int slot = 1; slot < NEXT_HOPS_MAX; slot++) {
 		struct neighbor *neighbor = &neighbors->slots[slot];
-		int r;
 
-		if (!neighbor->key.ifindex || !neighbor->used || neighbor->fixed)
-			continue;
-		neighbor->used = false;
-		r = neighbor_touch(neighbors, &neighbor->key);
-		if (r && r != -ENOENT)
-			return r;
+		if (neighbor->leaving) {
+			*neighbor = (struct neighbor){};
+			neighbors->n_slots--;
+		} else if (scarce && neighbor->key.ifindex && neighbor->unused >= UNUSED_MAX) {
+			slot_leave(neighbors, slot);
+			left = true;
+		}
 	}
-	return 0;
+	if (left)
+		neighbors->changed(neighbors->arg, CHANGE_ROUTES, "next hops in use");
+}
+
+int neighbors_refresh(struct neighbors *neighbors)
+{
+	int r = 0;
+
+	for (unsigned int slot = 1; slot < NEXT_HOPS_MAX; slot++) {
+		struct neighbor *neighbor = &neighbors->slots[slot];
+
+		if (!neighbor->key.ifindex || neighbor->leaving)
+			continue;
+		if (!neighbor->used) {
+			neighbor->unused += neighbor->unused < UNUSED_MAX;
+			continue;
+		}
+		neighbor->used = false;
+		neighbor->unused = 0;
+		if (!neighbor->fixed && !r)
+			r = neighbor_touch(neighbors, &neighbor->key);
+		r = r == -ENOENT ? 0 : r;
+	}
+	slots_reclaim(neighbors);
+	return r;
 }
 
 /* Sums what does not change by itself: the message's body without counters of its cache. */

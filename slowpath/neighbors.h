@@ -33,14 +33,16 @@ int neighbors_fd(const struct neighbors *neighbors);
 int neighbors_receive(struct neighbors *neighbors, unsigned int budget);
 
 /* The fast path met a next hop without a slot: give it one. Asking twice is fine. Returns 0,
- * -ENOSPC when all slots are taken, or -errno. */
+ * -ENOSPC when all slots are taken (see neighbors_refresh()), or -errno. */
 int neighbors_add(struct neighbors *neighbors, const struct next_hop_key *key);
 
 /* Marks a slot as used by a flow within the last sweep. */
 void neighbors_use(struct neighbors *neighbors, uint16_t slot);
 
 /* Asks the kernel to keep every neighbor used since the last call alive: it sees none of the
- * traffic that would. Returns 0 or -errno. */
+ * traffic that would. When slots are scarce, those not used for several calls are given back: that
+ * counts as a change of routes, and they can be had again after the next call. To be called at
+ * most every second. Returns 0 or -errno. */
 int neighbors_refresh(struct neighbors *neighbors);
 
 /* A hash of the routes, rules, addresses and ports as they are: to tell whether they changed while
