@@ -193,6 +193,8 @@ static int tracer_begin(struct tracer *tracer)
 		r = loop_add_timer(loop, tracer->options->seconds * 1000, on_end, tracer);
 	if (!r)
 		r = pcapng_begin(tracer->options->out);
+	if (!r && fflush(tracer->options->out)) /* a reader of a pipe waits for it */
+		r = -errno;
 	return r ? r : on_renew(tracer, 1);
 }
 

@@ -141,12 +141,12 @@ static void a_packet_for_the_kernel_is_seen_as_it_comes(void **state)
 static void a_frame_that_is_no_packet_is_seen_too(void **state)
 {
 	const struct connection connection = connection_plain(AF_INET, IPPROTO_TCP);
-	static struct frame frame;
+	static struct frame frame, left;
 
 	(void)state;
 	frame_of(&connection, ORIGINAL, false, &frame);
 	frame_cut(&frame, 14);
-	testrun_send_quietly(&firewall.run, THIRD, &frame);
+	testrun_send_quietly(&firewall.run, THIRD, &frame, &left);
 	assert_int_equal(copies_read(), 1);
 	assert_copy(0, THIRD, TRACE_IN, &frame);
 }
@@ -155,14 +155,14 @@ static void a_frame_in_several_buffers_is_copied_across_them(void **state)
 {
 	const struct connection connection = connection_plain(AF_INET, IPPROTO_UDP);
 	struct frame_spec spec = connection_arrives(&connection, ORIGINAL);
-	static struct frame frame;
+	static struct frame frame, left;
 
 	(void)state;
 	spec.payload_bytes = 9000;
 	frame_build(&spec, &frame);
 	for (uint32_t i = frame.l4 + 8; i < frame.bytes; i++)
 		frame.data[i] = i * 7;
-	testrun_send_quietly(&firewall.run, CLIENT, &frame);
+	testrun_send_quietly(&firewall.run, CLIENT, &frame, &left);
 	assert_int_equal(copies_read(), 1);
 	assert_copy(0, CLIENT, TRACE_IN, &frame);
 }
@@ -171,12 +171,12 @@ static void a_frame_larger_than_any_mtu_is_cut_and_keeps_its_length(void **state
 {
 	const struct connection connection = connection_plain(AF_INET, IPPROTO_UDP);
 	struct frame_spec spec = connection_arrives(&connection, ORIGINAL);
-	static struct frame frame;
+	static struct frame frame, left;
 
 	(void)state;
 	spec.payload_bytes = 20000;
 	frame_build(&spec, &frame);
-	testrun_send_quietly(&firewall.run, CLIENT, &frame);
+	testrun_send_quietly(&firewall.run, CLIENT, &frame, &left);
 	assert_int_equal(copies_read(), 1);
 	assert_int_equal(reader.copies[0].record.length, frame.bytes);
 	assert_int_equal(reader.copies[0].record.captured, TRACE_BYTES_MAX);
@@ -186,14 +186,15 @@ static void a_frame_larger_than_any_mtu_is_cut_and_keeps_its_length(void **state
 static void nothing_is_copied_while_nobody_watches(void **state)
 {
 	const struct connection connection = connection_plain(AF_INET, IPPROTO_TCP);
-	static struct frame frame;
+	static struct frame frame, left;
 
 	(void)state;
 	firewall_accept(&firewall, &connection);
 	frame_of(&connection, ORIGINAL, false, &frame);
 	watch(0);
 	for (int i = 0; i < 3; i++)
-		assert_int_equal(testrun_send_quietly(&firewall.run, CLIENT, &frame), XDP_REDIRECT);
+		assert_int_equal(testrun_send_quietly(&firewall.run, CLIENT, &frame, &left),
+				 XDP_REDIRECT);
 	assert_int_equal(copies_read(), 0);
 }
 
@@ -221,17 +222,17 @@ static void copies_that_find_the_ring_full_are_counted(void **state)
 	volatile struct chain_state *chain = firewall.run.chain.state;
 	const uint32_t before = chain->trace_lost;
 	unsigned int sent, copied;
-	static struct frame frame;
+	static struct frame frame, left;
 
 	(void)state;
 	spec.payload_bytes = 8000;
 	frame_build(&spec, &frame);
 	for (sent = 0; sent < 200; sent++)
-		testrun_send_quietly(&firewall.run, CLIENT, &frame);
+		testrun_send_quietly(&firewall.run, CLIENT, &frame, &left);
 	copied = copies_read();
 	assert_true(copied > 100 && copied < sent);
 	assert_int_equal(chain->trace_lost - before, sent - copied);
-	testrun_send_quietly(&firewall.run, CLIENT, &frame);
+	testrun_send_quietly(&firewall.run, CLIENT, &frame, &left);
 	assert_int_equal(copies_read(), 1);
 }
 
