@@ -203,7 +203,7 @@ static void flow_report(const struct flow_reporter *reporter, int family, uint8_
 	report_number(report, head->packets);
 	report_number(report, head->bytes);
 	report_number(report, head->next_hop);
-	report_decimal(report, (double)idle_ticks / TICKS_PER_S);
+	report_decimal(report, (double)idle_ticks * TICK_MS / 1000);
 	report_bool(report, head->generation == reporter->state->generation);
 }
 
