@@ -23,7 +23,8 @@
 #define ETH_P_QINQ3 0x9300
 #define TAGS_MAX 2
 #define IP6_EXTENSIONS_MAX 8
-#define L4_OFFSET_MAX 0x3fff /* the first buffer of a frame is never larger */
+#define L4_OFFSET_MAX 0x3fff            /* as far as offsets go */
+#define IP6_EXTENSIONS_BYTES_MAX 0x3000 /* they end before that, whatever is before them */
 
 enum packet_flag {
 	PACKET_PORTS = 1 << 0,   /* TCP or UDP with its whole header here: the key is complete */
@@ -347,6 +348,8 @@ static __always_inline void packet_parse_extensions(struct xdp_md *ctx, struct p
 	packet->flags |= skipped.upper.flags;
 	if (skipped.upper.odd != REASON_NONE)
 		packet->odd = skipped.upper.odd;
+	else if (skipped.upper.bytes > IP6_EXTENSIONS_BYTES_MAX)
+		packet->odd = REASON_MALFORMED;
 	h->l4 += skipped.upper.bytes & L4_OFFSET_MAX;
 }
 
