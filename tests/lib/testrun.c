@@ -89,11 +89,12 @@ struct chain_options testrun_options(void)
 	};
 }
 
+/* Tests bump when they want to: a link's own address, for one, may appear at any time. */
 static void routes_changed(void *arg, enum change change, const char *what)
 {
+	(void)arg;
 	(void)change;
 	(void)what;
-	chain_bump(&((struct testrun *)arg)->chain);
 }
 
 static int event_take(void *arg, void *data, size_t bytes)
