@@ -12,9 +12,10 @@
 #include <unistd.h>
 
 #include "common/util/cleanup.h"
+#include "efw/wheel.h"
 #include "slowpath/batch.h"
 
-#define SWEEP_PERIOD_MAX_S 10
+#define DUE_BUDGET 20000                   /* connections looked at in one tick */
 #define UDP_STREAM_TICKS (2 * TICKS_PER_S) /* after this the kernel calls a UDP flow a stream */
 #define REFRESH_BATCH 512
 #define OFFLOADED_MAX 65536
@@ -32,6 +33,15 @@ union conn {
 	struct conn6 conn6;
 };
 
+/* A connection that waits to be looked at, by the key of its initiator's direction. Born at another
+ * tick than its record, it waits for one that is gone. */
+struct waiting {
+	uint32_t born;
+	union conn_key key;
+};
+#define WAITING4_BYTES (offsetof(struct waiting, key) + sizeof(struct flow4_key))
+#define WAITING6_BYTES (offsetof(struct waiting, key) + sizeof(struct flow6_key))
+
 /* Connections that conntrack told of during a dump: an open-addressed set of their ids. */
 struct id_set {
 	uint32_t *cells; /* id + 1, 0 free */
@@ -43,10 +53,9 @@ struct conns {
 	struct ct *ct;
 	struct ct_timeouts timeouts;
 	uint32_t lease_ticks;
-	uint32_t shortest_s; /* timeout among the records */
-	int fds[2];          /* conns4, conns6 */
-	struct batch sweeps[2];
-	int sweeping; /* the family being visited: 0 IPv4, 1 IPv6 */
+	int fds[2];              /* conns4, conns6 */
+	struct wheel *wheels[2]; /* of struct waiting: IPv4, IPv6 */
+	int visiting;            /* the family being visited: 0 IPv4, 1 IPv6 */
 	struct ct_refresh refreshes[REFRESH_BATCH];
 	union conn_key refresh_keys[REFRESH_BATCH];
 	uint8_t refresh_families[REFRESH_BATCH];
@@ -64,8 +73,10 @@ struct conns {
 	} offloaded[OFFLOADED_MAX]; /* a ring of those told of, oldest at `offloaded_first` */
 	unsigned int offloaded_first, n_offloaded;
 	struct id_set told;
-	bool resyncing;
-	bool on_demand; /* only connections asked for get records */
+	bool resyncing;             /* what conntrack tells is remembered */
+	bool confirming;            /* records are compared with it */
+	unsigned int confirm_at[2]; /* how far, in each wheel */
+	bool on_demand;             /* only connections asked for get records */
 	bool asking;
 };
 
@@ -135,12 +146,11 @@ int conns_open(struct chain *chain, struct ct *ct, unsigned int lease_s, bool on
 	new->ct = ct;
 	new->on_demand = on_demand;
 	new->lease_ticks = (lease_s + 1) * TICKS_PER_S;
-	new->shortest_s = UINT32_MAX;
 	new->fds[0] = pins_open(chain->pins, "conns4");
 	new->fds[1] = pins_open(chain->pins, "conns6");
 	r = new->fds[0] < 0 ? new->fds[0] : new->fds[1] < 0 ? new->fds[1] : 0;
-	if (r || (r = batch_open(new->fds[0], &new->sweeps[0])) ||
-	    (r = batch_open(new->fds[1], &new->sweeps[1])) ||
+	if (r || (r = wheel_open(WAITING4_BYTES, chain->state->tick, &new->wheels[0])) ||
+	    (r = wheel_open(WAITING6_BYTES, chain->state->tick, &new->wheels[1])) ||
 	    (r = ct_timeouts_read(&new->timeouts))) {
 		conns_close(new);
 		return r;
@@ -154,7 +164,7 @@ void conns_close(struct conns *conns)
 	if (!conns)
 		return;
 	for (int i = 0; i < 2; i++) {
-		batch_close(&conns->sweeps[i]);
+		wheel_close(conns->wheels[i]);
 		if (conns->fds[i] >= 0)
 			close(conns->fds[i]);
 	}
@@ -328,6 +338,16 @@ static void conn_make(struct conns *conns, enum ct_event event, const struct ct_
 	conn_fill(&records[1], flow->orig.family, &head, &flow->orig);
 }
 
+/* Looked at again when a dead slow path's entries could outlive what the kernel lets it idle. */
+static int conn_wait(struct conns *conns, int family, const union conn_key *key,
+		     const struct conn_head *conn)
+{
+	struct waiting waiting = { .born = conn->born, .key = *key };
+
+	return wheel_add(conns->wheels[family == AF_INET6], conn->deadline - conns->lease_ticks,
+			 &waiting);
+}
+
 /* The reply's record is written first: the witness finds a direction by way of the other. */
 static int conn_install(struct conns *conns, enum ct_event event, const struct ct_flow *flow)
 {
@@ -353,9 +373,7 @@ static int conn_install(struct conns *conns, enum ct_event event, const struct c
 		__atomic_fetch_add(&conns->chain->state->install_full, 1, __ATOMIC_RELAXED);
 		return 0;
 	}
-	if (timeout_s < conns->shortest_s)
-		conns->shortest_s = timeout_s;
-	return 0;
+	return conn_wait(conns, family, &keys[0], &records[0].head);
 }
 
 static void arrival_refuse(void *arg, unsigned int index, int error)
@@ -538,6 +556,7 @@ static int conn_refresh(struct conns *conns, int family, const union conn_key *k
 	const bool udp = key_is_udp(family, key);
 	uint32_t timeout_s;
 	int64_t left;
+	int r;
 
 	if (udp && (int32_t)(seen - conn->head.born) > UDP_STREAM_TICKS)
 		conn->head.stream = 1;
@@ -549,18 +568,11 @@ static int conn_refresh(struct conns *conns, int family, const union conn_key *k
 	conn->head.deadline = tick + timeout_s * TICKS_PER_S;
 	if (bpf_map_update_elem(family_fd(conns, family), key, conn, BPF_EXIST))
 		return errno == ENOENT ? 0 : -errno;
+	r = conn_wait(conns, family, key, &conn->head);
+	if (r)
+		return r;
 	return refresh_queue(conns, family, key, timeout_s,
 			     udp && conn->head.stream ? IPS_CONFIRMED | IPS_SEEN_REPLY : 0);
-}
-
-static uint32_t sweep_period_ticks(const struct conns *conns)
-{
-	uint64_t life = (uint64_t)conns->shortest_s * TICKS_PER_S;
-	uint64_t eighth = life > conns->lease_ticks ? (life - conns->lease_ticks) / 8 : 0;
-
-	if (eighth > SWEEP_PERIOD_MAX_S * TICKS_PER_S)
-		return SWEEP_PERIOD_MAX_S * TICKS_PER_S;
-	return eighth ? eighth : 1;
 }
 
 /* The last packet of either direction. */
@@ -578,36 +590,34 @@ static uint32_t conn_seen(struct conns *conns, int family, const union conn_key 
 }
 
 /* The kernel's deadline comes near: a connection with traffic that moves it gets a new one. One
- * without, whose deadline could come within the lease before the next visit, goes back to the
- * kernel, which ends it or sees its next packet. */
+ * without goes back to the kernel, which ends it or sees its next packet. */
 static int conn_due(struct conns *conns, int family, const union conn_key *key, union conn *conn)
 {
 	const uint32_t timeout_s = conn_timeout_s(conns, &conn->head, key_is_udp(family, key));
 	const uint32_t seen = conn_seen(conns, family, key, conn);
-	const int32_t left = conn->head.deadline - conns->chain->state->tick;
 
 	if ((int32_t)(seen + timeout_s * TICKS_PER_S - conn->head.deadline) > 0)
 		return conn_refresh(conns, family, key, conn, seen);
-	if (left <= (int32_t)(conns->lease_ticks + sweep_period_ticks(conns)))
-		conn_forget(conns, family, key);
+	conn_forget(conns, family, key);
 	return 0;
 }
 
-static int conn_visit(void *arg, const void *key, void *value)
+static int conn_visit(void *arg, const void *key)
 {
 	struct conns *conns = arg;
-	const int family = conns->sweeping ? AF_INET6 : AF_INET;
-	const uint32_t ahead = conns->lease_ticks + 2 * sweep_period_ticks(conns);
-	union conn *conn = value;
-	union conn_key own = {};
-	union conn copy = {};
+	const int family = conns->visiting ? AF_INET6 : AF_INET;
+	struct waiting waiting = {};
+	union conn conn = {};
+	int32_t early;
 
-	if (conn->head.reply ||
-	    (int32_t)(conn->head.deadline - conns->chain->state->tick - ahead) > 0)
+	memcpy(&waiting, key, conns->visiting ? WAITING6_BYTES : WAITING4_BYTES);
+	if (bpf_map_lookup_elem(family_fd(conns, family), &waiting.key, &conn) ||
+	    conn.head.born != waiting.born)
 		return 0;
-	memcpy(&own, key, family == AF_INET6 ? sizeof(own.key6) : sizeof(own.key4));
-	memcpy(&copy, conn, family == AF_INET6 ? sizeof(copy.conn6) : sizeof(copy.conn4));
-	return conn_due(conns, family, &own, &copy);
+	early = conn.head.deadline - conns->lease_ticks - conns->chain->state->tick;
+	if (early > 0) /* further ahead than the wheel is round */
+		return conn_wait(conns, family, &waiting.key, &conn.head);
+	return conn_due(conns, family, &waiting.key, &conn);
 }
 
 /* ---- connections that have just begun to pass the kernel by ---- */
@@ -656,19 +666,6 @@ static int offloaded_step(struct conns *conns)
 	return r;
 }
 
-int conns_step(struct conns *conns)
-{
-	int r = offloaded_step(conns);
-
-	for (conns->sweeping = 0; r >= 0 && conns->sweeping < 2; conns->sweeping++) {
-		struct batch *batch = &conns->sweeps[conns->sweeping];
-		uint32_t share = batch_share(batch, sweep_period_ticks(conns));
-
-		r = batch_step(batch, share, conn_visit, conns);
-	}
-	return r < 0 ? r : refreshes_send(conns);
-}
-
 /* ---- resynchronising ---- */
 
 int conns_resync_begin(struct conns *conns)
@@ -678,41 +675,97 @@ int conns_resync_begin(struct conns *conns)
 	if (r)
 		return r;
 	set_free(&conns->told);
+	conns->confirming = false;
 	conns->resyncing = true;
 	return set_grow(&conns->told);
 }
 
-static int conn_confirm(void *arg, const void *key, void *value)
+static int conn_confirm(void *arg, const void *key)
 {
 	struct conns *conns = arg;
-	const union conn *conn = value;
-	const int family = conns->sweeping ? AF_INET6 : AF_INET;
-	union conn_key own = {};
+	const int family = conns->visiting ? AF_INET6 : AF_INET;
+	struct waiting waiting = {};
+	union conn conn = {};
 
-	if (conn->head.reply || *set_cell(&conns->told, conn->head.ct_id))
-		return 0;
-	memcpy(&own, key, family == AF_INET6 ? sizeof(own.key6) : sizeof(own.key4));
-	conn_forget(conns, family, &own);
+	memcpy(&waiting, key, conns->visiting ? WAITING6_BYTES : WAITING4_BYTES);
+	if (!bpf_map_lookup_elem(family_fd(conns, family), &waiting.key, &conn) &&
+	    conn.head.born == waiting.born && !*set_cell(&conns->told, conn.head.ct_id))
+		conn_forget(conns, family, &waiting.key);
 	return 0;
 }
 
 int conns_resync_end(struct conns *conns)
 {
+	conns->confirming = true;
+	conns->confirm_at[0] = conns->confirm_at[1] = 0;
+	return 0;
+}
+
+/* A part of the comparison. A record that is moved in its wheel meanwhile is left for the next. */
+static int confirm_step(struct conns *conns)
+{
+	int more = 0;
+
+	if (!conns->confirming)
+		return 0;
+	for (conns->visiting = 0; !more && conns->visiting < 2; conns->visiting++)
+		more = wheel_each(conns->wheels[conns->visiting],
+				  &conns->confirm_at[conns->visiting], DUE_BUDGET, conn_confirm,
+				  conns);
+	if (more)
+		return more < 0 ? more : 0;
+	conns->confirming = conns->resyncing = false;
+	set_free(&conns->told);
+	return 0;
+}
+
+/* Calls fn for every record. Takes its time on a large table. */
+static int conns_each(struct conns *conns, batch_fn fn)
+{
 	int r = 0;
 
-	for (conns->sweeping = 0; !r && conns->sweeping < 2; conns->sweeping++) {
+	for (conns->visiting = 0; !r && conns->visiting < 2; conns->visiting++) {
 		struct batch batch;
 
-		r = batch_open(conns->fds[conns->sweeping], &batch);
+		r = batch_open(conns->fds[conns->visiting], &batch);
 		if (r)
 			break;
-		while ((r = batch_step(&batch, BATCH_MAX, conn_confirm, conns)) == 1)
+		while ((r = batch_step(&batch, BATCH_MAX, fn, conns)) == 1)
 			;
 		batch_close(&batch);
 	}
-	conns->resyncing = false;
-	set_free(&conns->told);
 	return r;
+}
+
+/* A record of an earlier process waits like one of our own. */
+static int conn_adopt(void *arg, const void *key, void *value)
+{
+	struct conns *conns = arg;
+	const union conn *conn = value;
+	const int family = conns->visiting ? AF_INET6 : AF_INET;
+	union conn_key own = {};
+
+	if (conn->head.reply)
+		return 0;
+	memcpy(&own, key, family == AF_INET6 ? sizeof(own.key6) : sizeof(own.key4));
+	return conn_wait(conns, family, &own, &conn->head);
+}
+
+int conns_adopt(struct conns *conns)
+{
+	return conns_each(conns, conn_adopt);
+}
+
+int conns_step(struct conns *conns)
+{
+	const uint32_t tick = conns->chain->state->tick;
+	int r = offloaded_step(conns);
+
+	if (!r)
+		r = confirm_step(conns);
+	for (conns->visiting = 0; !r && conns->visiting < 2; conns->visiting++)
+		r = wheel_turn(conns->wheels[conns->visiting], tick, DUE_BUDGET, conn_visit, conns);
+	return r ? r : refreshes_send(conns);
 }
 
 /* ---- flushing, without a slow path ---- */

@@ -36,13 +36,16 @@ void conns_offloaded(struct conns *conns, int family, const void *key);
 /* Installs the records of the connections taken since the last call. Returns 0 or -errno. */
 int conns_settle(struct conns *conns);
 
-/* Every TICK_MS: visits a part of the records and does what is due: connections with traffic are
- * refreshed in the kernel, others are given back to it before they expire. Returns 0 or -errno. */
+/* Records pinned by an earlier process are kept in step like new ones. Returns 0 or -errno. */
+int conns_adopt(struct conns *conns);
+
+/* Every TICK_MS: does what is due: connections with traffic are refreshed in the kernel, others are
+ * given back to it before they expire. Returns 0 or -errno. */
 int conns_step(struct conns *conns);
 
 /* A dump begins: from now on conns_take() remembers what it told. */
 int conns_resync_begin(struct conns *conns);
-/* It is complete: records of connections that it did not tell of are forgotten. */
+/* It is complete: records of connections that it did not tell of are forgotten, by and by. */
 int conns_resync_end(struct conns *conns);
 
 /* Deletes every record of the pinned tables below `pins`. Returns 0 or -errno. */

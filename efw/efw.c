@@ -151,6 +151,8 @@ static int efw_load(struct slowpath *slowpath)
 			 before);
 	r = conns_open(&slowpath->chain, efw->ct, slowpath->conf.lease_s, efw->on_demand,
 		       &efw->conns);
+	if (!r && slowpath->chain.adopted)
+		r = conns_adopt(efw->conns);
 	if (r)
 		return log_err(r, "open the connection tables");
 	r = guard_open(slowpath, &efw->guard);

@@ -36,7 +36,7 @@ struct conn6 {
 _Static_assert(sizeof(struct conn6) == 80, "conn6 is a map value");
 
 /* What `show rules` prints of one finding. */
-#define FINDINGS_SHOWN 65
+#define FINDINGS_SHOWN 129
 struct finding_shown {
 	char where[192]; /* empty: the list ends here */
 	char why[96];

@@ -18,15 +18,15 @@
 _Static_assert((int)FINDING_TCP4 == OFFLOAD_TCP4 && (int)FINDING_UDP4 == OFFLOAD_UDP4 &&
 		       (int)FINDING_TCP6 == OFFLOAD_TCP6 && (int)FINDING_UDP6 == OFFLOAD_UDP6,
 	       "what a finding touches is what may not be offloaded");
-_Static_assert(FINDINGS_SHOWN > FINDINGS_MAX, "all findings are shown");
+_Static_assert(FINDINGS_SHOWN > 2 * FINDINGS_MAX, "all findings are shown, and an end");
 
 struct guard {
 	struct slowpath *slowpath;
 	struct policy *policy;
 	struct hostpath *hostpath;
-	struct findings findings;
-	uint64_t hash;
-	bool unjudged; /* the last judgement failed */
+	struct findings rules, path; /* what keeps flows with netfilter */
+	uint64_t hash;               /* of the rules */
+	bool unjudged;               /* the last judgement failed */
 };
 
 int guard_open(struct slowpath *slowpath, struct guard **guard)
@@ -54,46 +54,66 @@ void guard_close(struct guard *guard)
 	free(guard);
 }
 
+/* For `show rules`: the findings of the path behind those of the rules. */
 static void findings_pin(const struct guard *guard)
 {
 	__cleanup_fd int fd = pins_open(guard->slowpath->chain.pins, "findings");
+	const struct findings *lists[] = { &guard->rules, &guard->path };
+	uint32_t at = 0;
 
-	for (uint32_t i = 0; i < FINDINGS_SHOWN; i++) {
-		struct finding_shown shown = {};
-
-		if (i < guard->findings.count) {
-			const struct finding *finding = &guard->findings.list[i];
+	for (int list = 0; list < 2; list++) {
+		for (unsigned int i = 0; i < lists[list]->count; i++, at++) {
+			const struct finding *finding = &lists[list]->list[i];
+			struct finding_shown shown = { .touches = finding->touches };
 
 			memcpy(shown.where, finding->where, sizeof(shown.where));
 			memcpy(shown.why, finding->why, sizeof(shown.why));
-			shown.touches = finding->touches;
+			bpf_map_update_elem(fd, &at, &shown, BPF_ANY);
 		}
-		bpf_map_update_elem(fd, &i, &shown, BPF_ANY);
 	}
+	for (struct finding_shown none = {}; at < FINDINGS_SHOWN; at++)
+		bpf_map_update_elem(fd, &at, &none, BPF_ANY);
 }
 
-int guard_judge(struct guard *guard)
+/* What rules and path together allow takes effect. */
+static void judgement_apply(struct guard *guard)
+{
+	volatile struct chain_state *state = guard->slowpath->chain.state;
+
+	findings_pin(guard);
+	state->offload = FINDING_ALL & ~(guard->rules.touches | guard->path.touches);
+	guard->unjudged = false;
+	log_debug("%u findings, offload %x", guard->rules.count + guard->path.count,
+		  state->offload);
+}
+
+static int path_judge(struct guard *guard)
 {
 	struct slowpath *slowpath = guard->slowpath;
 	unsigned int ports[PORTS_MAX];
 	int r;
 
-	guard->unjudged = true;
-	slowpath->chain.state->offload = 0;
-	memset(&guard->findings, 0, sizeof(guard->findings));
 	for (unsigned int i = 0; i < slowpath->n_ports; i++)
 		ports[i] = slowpath->ports[i].ifindex;
-	r = policy_read(guard->policy, &guard->findings, &guard->hash);
+	memset(&guard->path, 0, sizeof(guard->path));
+	r = hostpath_check(ports, slowpath->n_ports, &guard->path);
+	return r ? log_err(r, "look at the packets' path: nothing is offloaded") : 0;
+}
+
+int guard_judge(struct guard *guard)
+{
+	int r;
+
+	guard->unjudged = true;
+	guard->slowpath->chain.state->offload = 0;
+	memset(&guard->rules, 0, sizeof(guard->rules));
+	r = policy_read(guard->policy, &guard->rules, &guard->hash);
 	if (r)
 		return log_err(r, "read the ruleset: nothing is offloaded");
-	r = hostpath_check(ports, slowpath->n_ports, &guard->findings);
-	if (r)
-		return log_err(r, "look at the packets' path: nothing is offloaded");
-	findings_pin(guard);
-	slowpath->chain.state->offload = FINDING_ALL & ~guard->findings.touches;
-	guard->unjudged = false;
-	log_debug("%u findings, offload %x", guard->findings.count, slowpath->chain.state->offload);
-	return 0;
+	r = path_judge(guard);
+	if (!r)
+		judgement_apply(guard);
+	return r;
 }
 
 uint64_t guard_fingerprint(const struct guard *guard)
@@ -110,15 +130,21 @@ static void ruleset_changed(struct guard *guard)
 	guard_judge(guard);
 }
 
-/* The path is announced for much that means nothing, our own filters too: only what makes another
- * judgement counts. */
+/* The path is announced for much that means nothing, our own filters too, and not for everything:
+ * what is found now and was not before counts. */
 static void path_changed(struct guard *guard)
 {
-	uint8_t before = guard->findings.touches;
+	const struct findings before = guard->path;
 
-	guard_judge(guard);
-	if (before != guard->findings.touches)
-		slowpath_bump(guard->slowpath, "path");
+	if (path_judge(guard)) {
+		guard->unjudged = true;
+		guard->slowpath->chain.state->offload = 0;
+	} else if (memcmp(&before, &guard->path, sizeof(before))) {
+		judgement_apply(guard);
+	} else {
+		return;
+	}
+	slowpath_bump(guard->slowpath, "path");
 }
 
 static int on_policy(void *arg, uint32_t events)
@@ -154,6 +180,8 @@ static int on_poll(void *arg, uint64_t expirations)
 	(void)expirations;
 	if (r || changed || guard->unjudged)
 		ruleset_changed(guard);
+	else
+		path_changed(guard);
 	return r;
 }
 

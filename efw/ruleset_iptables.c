@@ -496,12 +496,24 @@ static int matches_judge(struct words *words, bool conntracked, struct rule_sens
 }
 
 /* "-j name" or "-g chain" and what follows. */
+/* `CT --helper NAME` and no more: its connections carry a mark of the helper, and conntrack itself
+ * says which they are. They stay with netfilter one by one. */
+static bool target_is_helper(const struct words *words, const char *name)
+{
+	return !strcmp(name, "CT") && words->count - words->next == 2 &&
+	       !strcmp(words->list[words->next], "--helper");
+}
+
 static int target_judge(struct words *words, const struct saved *saved, struct rule_sense *sense)
 {
 	bool is_goto = !strcmp(word_take(words), "-g");
 	const char *name = word_take(words);
 	const struct target_kind *kind = is_goto ? NULL : target_find(name);
 
+	if (target_is_helper(words, name)) {
+		sense->verdict = VERDICT_NEXT;
+		return 0;
+	}
 	if (kind) {
 		sense->verdict = kind->verdict;
 		if (kind->why && !sense->why)

@@ -33,11 +33,6 @@ void batch_close(struct batch *batch)
 	batch->keys = batch->values = NULL;
 }
 
-uint32_t batch_share(const struct batch *batch, uint32_t steps)
-{
-	return batch->entries / steps + 256;
-}
-
 /* One read of at most *n elements. Returns 1, 0 at the end, or -errno. */
 static int batch_read(struct batch *batch, uint32_t *n)
 {
@@ -56,24 +51,36 @@ static int batch_read(struct batch *batch, uint32_t *n)
 	return batch->begun;
 }
 
+/* Calls fn for the n elements read. */
+static int elements_call(struct batch *batch, uint32_t n, batch_fn fn, void *arg)
+{
+	int r = 0;
+
+	if (batch->lock)
+		pthread_mutex_lock(batch->lock);
+	for (uint32_t i = 0; !r && i < n; i++)
+		r = fn(arg, batch->keys + i * batch->key_bytes,
+		       batch->values + i * batch->value_bytes);
+	if (batch->lock)
+		pthread_mutex_unlock(batch->lock);
+	return r;
+}
+
 int batch_step(struct batch *batch, uint32_t want, batch_fn fn, void *arg)
 {
 	int more = 1;
 
 	for (uint32_t done = 0; more == 1 && done < want;) {
 		uint32_t n = want - done < BATCH_MAX ? want - done : BATCH_MAX;
+		int r;
 
 		n = n < 64 ? 64 : n;
 		more = batch_read(batch, &n);
 		if (more < 0)
 			return more;
-		for (uint32_t i = 0; i < n; i++) {
-			int r = fn(arg, batch->keys + i * batch->key_bytes,
-				   batch->values + i * batch->value_bytes);
-
-			if (r)
-				return r;
-		}
+		r = elements_call(batch, n, fn, arg);
+		if (r)
+			return r;
 		done += n ? n : 1;
 	}
 	return more;

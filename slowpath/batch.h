@@ -3,6 +3,7 @@
 #ifndef EVNF_SLOWPATH_BATCH_H
 #define EVNF_SLOWPATH_BATCH_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -16,6 +17,8 @@ struct batch {
 	uint32_t cursor; /* opaque to all but the kernel */
 	bool begun;
 	uint8_t *keys, *values; /* of the last read */
+	pthread_mutex_t
+		*lock; /* held while callbacks run, not while the kernel reads; NULL: none */
 };
 
 /* Called for each element; key and value live until the callback returns. */
@@ -29,8 +32,5 @@ void batch_close(struct batch *batch);
  * Returns 1: there is more; 0: that was the end, the next call begins anew; or the first -errno of
  * reading or of fn. */
 int batch_step(struct batch *batch, uint32_t want, batch_fn fn, void *arg);
-
-/* How many elements each of `steps` calls must read to see a full map. */
-uint32_t batch_share(const struct batch *batch, uint32_t steps);
 
 #endif

@@ -29,6 +29,7 @@ struct watch {
 };
 
 struct loop {
+	pthread_mutex_t *lock; /* held by callbacks; NULL: none */
 	int epoll_fd;
 	struct watch *watches;
 	bool stopped;
@@ -194,6 +195,11 @@ int loop_add_signals(struct loop *loop, loop_signal_fn fn, void *arg)
 	return 0;
 }
 
+void loop_set_lock(struct loop *loop, pthread_mutex_t *lock)
+{
+	loop->lock = lock;
+}
+
 int loop_run(struct loop *loop)
 {
 	while (!loop->stopped) {
@@ -207,7 +213,11 @@ int loop_run(struct loop *loop)
 		if (n <= 0)
 			continue;
 		watch = event.data.ptr;
+		if (loop->lock)
+			pthread_mutex_lock(loop->lock);
 		r = watch->dispatch(watch, event.events);
+		if (loop->lock)
+			pthread_mutex_unlock(loop->lock);
 		if (r)
 			return r;
 	}

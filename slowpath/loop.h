@@ -3,6 +3,7 @@
 #ifndef SLOWPATH_LOOP_H
 #define SLOWPATH_LOOP_H
 
+#include <pthread.h>
 #include <stdint.h>
 
 struct loop;
@@ -41,6 +42,10 @@ int loop_add_timer(struct loop *loop, unsigned int period_ms, loop_timer_fn fn, 
  * Returns 0 or -errno.
  */
 int loop_add_signals(struct loop *loop, loop_signal_fn fn, void *arg);
+
+/* Hold this lock (pthread.h) while a callback runs, and only then: other threads that take it have
+ * the callbacks' data for themselves. NULL: none. */
+void loop_set_lock(struct loop *loop, pthread_mutex_t *lock);
 
 /* Run until loop_stop() (returns 0) or a callback's error (returns it), or -errno of epoll_wait().
  */

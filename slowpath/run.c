@@ -17,7 +17,6 @@
 
 #define BUMP_SHARE_MS 100 /* in the long run the generation changes at most ten times a second */
 #define BUMP_BURST 5
-#define SWEEP_PERIOD_S 10 /* every flow entry is visited once in this time */
 #define NEIGHBOR_PERIOD_MS 5000
 #define RENEW_PERIOD_MS 500
 #define NEIGHBOR_BUDGET 256 /* messages taken in one turn of the loop */
@@ -129,7 +128,7 @@ static int on_tick(void *arg, uint64_t expirations)
 		slowpath->bump_pending = false;
 		chain_bump(&slowpath->chain);
 	}
-	return sweep_step(slowpath->sweep, SWEEP_PERIOD_S);
+	return 0;
 }
 
 /* What the flows derive from, as one number, never 0. */
@@ -322,14 +321,18 @@ static int slowpath_begin(struct slowpath *slowpath, const char *pins)
 		return log_err(r, "set the hop of %s", slowpath->vnf->name);
 	if ((r = ports_attach(slowpath)) || (r = loop_fill(slowpath)))
 		return r;
-	return slowpath->vnf->start ? slowpath->vnf->start(slowpath) : 0;
+	r = slowpath->vnf->start ? slowpath->vnf->start(slowpath) : 0;
+	if (r)
+		return r;
+	loop_set_lock(slowpath->loop, &slowpath->lock);
+	r = sweep_start(slowpath->sweep, &slowpath->lock);
+	return r ? log_err(r, "begin to age the flows") : 0;
 }
 
 static void slowpath_end(struct slowpath *slowpath)
 {
 	loop_free(slowpath->loop);
 	ring_buffer__free(slowpath->events);
-	sweep_close(slowpath->sweep);
 	contexts_close(slowpath->contexts);
 	neighbors_close(slowpath->neighbors);
 	chain_close(&slowpath->chain);
@@ -372,6 +375,8 @@ int vnf_run(struct slowpath *slowpath)
 		log_info("ready");
 		r = loop_run(slowpath->loop);
 	}
+	sweep_close(slowpath->sweep);
+	slowpath->sweep = NULL;
 	if (slowpath->vnf->stop)
 		slowpath->vnf->stop(slowpath, !slowpath->reload);
 	if (!slowpath->reload && (started || !slowpath->chain.adopted))

@@ -4,14 +4,21 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <semaphore.h>
+#include <stdbool.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "slowpath/batch.h"
 
 struct sweep {
 	struct chain *chain;
 	struct batch tables[2];
-	struct batch *now;
+	struct batch *now; /* the table being visited */
+	uint64_t refused;  /* installs so far */
+	pthread_t thread;
+	sem_t stop;
+	bool running;
 	uint32_t idle_ticks;
 	flow_alive_fn alive;
 	void *arg;
@@ -25,6 +32,7 @@ int sweep_open(struct chain *chain, unsigned int idle_s, flow_alive_fn alive, vo
 
 	if (!new)
 		return -ENOMEM;
+	sem_init(&new->stop, 0, 0);
 	new->chain = chain;
 	new->idle_ticks = idle_s *TICKS_PER_S;
 	new->alive = alive;
@@ -34,6 +42,7 @@ int sweep_open(struct chain *chain, unsigned int idle_s, flow_alive_fn alive, vo
 		sweep_close(new);
 		return r;
 	}
+	new->now = &new->tables[0];
 	*sweep = new;
 	return 0;
 }
@@ -42,6 +51,11 @@ void sweep_close(struct sweep *sweep)
 {
 	if (!sweep)
 		return;
+	if (sweep->running) {
+		sem_post(&sweep->stop);
+		pthread_join(sweep->thread, NULL);
+	}
+	sem_destroy(&sweep->stop);
 	batch_close(&sweep->tables[0]);
 	batch_close(&sweep->tables[1]);
 	free(sweep);
@@ -75,16 +89,61 @@ static int flow_visit(void *arg, const void *key, void *value)
 	return 0;
 }
 
-int sweep_step(struct sweep *sweep, unsigned int period_s)
+static int64_t now_ns(void)
 {
-	for (int i = 0; i < 2; i++) {
-		uint32_t share = batch_share(&sweep->tables[i], period_s * TICKS_PER_S);
-		int r;
+	struct timespec now;
 
-		sweep->now = &sweep->tables[i];
-		r = batch_step(sweep->now, share, flow_visit, sweep);
-		if (r < 0)
-			return r;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000LL + now.tv_nsec;
+}
+
+/* Waits. Returns true when the thread shall end. */
+static bool sweep_rest(struct sweep *sweep, int64_t ns)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += ns / 1000000000;
+	until.tv_nsec += ns % 1000000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_nsec -= 1000000000;
+		until.tv_sec++;
 	}
-	return 0;
+	return !sem_timedwait(&sweep->stop, &until);
+}
+
+/* Visits a part of one table, the next one at its end. Returns how long to rest then, ns. */
+static int64_t sweep_part(struct sweep *sweep)
+{
+	const int64_t began = now_ns(), least = TICK_MS * 1000000LL;
+	const uint64_t refused = sweep->chain->state->install_full;
+	const bool pressed = refused != sweep->refused;
+	int64_t took;
+
+	sweep->refused = refused;
+	if (batch_step(sweep->now, BATCH_MAX, flow_visit, sweep) != 1)
+		sweep->now = &sweep->tables[sweep->now == &sweep->tables[0]];
+	took = now_ns() - began;
+	if (pressed)
+		return 9 * took;
+	return 99 * took > least ? 99 * took : least;
+}
+
+static void *sweep_run(void *arg)
+{
+	struct sweep *sweep = arg;
+
+	while (!sweep_rest(sweep, sweep_part(sweep)))
+		;
+	return NULL;
+}
+
+int sweep_start(struct sweep *sweep, pthread_mutex_t *lock)
+{
+	int r;
+
+	sweep->tables[0].lock = sweep->tables[1].lock = lock;
+	r = -pthread_create(&sweep->thread, NULL, sweep_run, sweep);
+	sweep->running = !r;
+	return r;
 }

@@ -3,6 +3,7 @@
 #ifndef EVNF_SLOWPATH_SWEEP_H
 #define EVNF_SLOWPATH_SWEEP_H
 
+#include <pthread.h>
 #include <stdint.h>
 
 #include "common/flow.h"
@@ -17,10 +18,11 @@ typedef void (*flow_alive_fn)(void *arg, uint32_t context, const struct flow_hea
  * walk and nothing else. Returns 0 or -errno. */
 int sweep_open(struct chain *chain, unsigned int idle_s, flow_alive_fn alive, void *arg,
 	       struct sweep **sweep);
-void sweep_close(struct sweep *sweep);
+void sweep_close(struct sweep *sweep); /* ends the thread; not with its lock held */
 
-/* Visits the next part of each table, so that calls every TICK_MS visit all of it in about
- * `period_s` seconds. Returns 0 or -errno. */
-int sweep_step(struct sweep *sweep, unsigned int period_s);
+/* Begins to visit the tables over and over, in a thread of its own: the kernel takes its time to
+ * read a large table, also an empty one. It runs for a hundredth of the time, or a tenth while a
+ * full table refuses flows. Callbacks come with `lock` held. Returns 0 or -errno. */
+int sweep_start(struct sweep *sweep, pthread_mutex_t *lock);
 
 #endif

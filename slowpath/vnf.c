@@ -499,7 +499,7 @@ static const struct subcommand *subcommand_find(const struct vnf *vnf,
 
 int vnf_main(const struct vnf *vnf, int argc, char **argv)
 {
-	struct slowpath slowpath = { .vnf = vnf };
+	struct slowpath slowpath = { .vnf = vnf, .lock = PTHREAD_MUTEX_INITIALIZER };
 	const struct subcommand *subcommand;
 	struct command command;
 	int r = command_parse(vnf, argc, argv, &command);

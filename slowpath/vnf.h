@@ -3,6 +3,7 @@
 #ifndef EVNF_SLOWPATH_VNF_H
 #define EVNF_SLOWPATH_VNF_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -38,11 +39,12 @@ struct slowpath {
 	struct port ports[PORTS_MAX];
 	unsigned int n_ports;
 	struct loop *loop;
+	pthread_mutex_t lock; /* of everything here: held by the loop's callbacks and the sweep's */
 	struct neighbors *neighbors;
 	struct contexts *contexts;
 	struct sweep *sweep;
 	struct ring_buffer *events;
-	void *state; /* the function's own, set by its load() */
+	void *state;             /* the function's own, set by its load() */
 	uint64_t bumps_until_ms; /* as if each bump so far had taken its share of a second */
 	bool bump_pending;
 	bool fingerprint_stale; /* something changed since it was taken */
