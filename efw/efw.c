@@ -255,6 +255,7 @@ static int efw_start(struct slowpath *slowpath)
 		if (r)
 			return log_err(r, "attach to tc of %s", slowpath->ports[i].name);
 	}
+	proof_detach_others(&slowpath->chain, slowpath->ports, slowpath->n_ports);
 	if ((r = loop_add_fd(slowpath->loop, ct_event_fd(efw->ct), EPOLLIN, on_conntrack, efw)) ||
 	    (r = loop_add_timer(slowpath->loop, TICK_MS, on_step, efw)) ||
 	    (r = guard_start(efw->guard, conf_of(efw)->ruleset_poll_ms)))
@@ -271,8 +272,8 @@ static void efw_stop(struct slowpath *slowpath, bool leaving)
 
 	if (!efw)
 		return;
-	for (unsigned int i = 0; leaving && i < slowpath->n_ports; i++)
-		proof_detach(&slowpath->chain, &slowpath->ports[i]);
+	if (leaving)
+		proof_detach_others(&slowpath->chain, NULL, 0);
 	guard_close(efw->guard);
 	conns_close(efw->conns);
 	ct_close(efw->ct);

@@ -11,11 +11,12 @@ struct witness_bpf;
 int proof_open(const struct chain *chain, struct witness_bpf **programs);
 void proof_close(struct witness_bpf *programs);
 
-/* Adds both programs to a port, or replaces those of an earlier process. A clsact qdisc is added
- * where there is none. Returns 0 or -errno. */
+/* Adds both programs to a port, or replaces those of an earlier process: by tcx links where the
+ * kernel has them (6.6), else in a clsact qdisc, which is added if there is none. Returns 0 or
+ * -errno. */
 int proof_attach(const struct chain *chain, struct witness_bpf *programs, const struct port *port);
 
-/* Removes both, and the qdisc if it was ours. */
-void proof_detach(const struct chain *chain, const struct port *port);
+/* Removes both, and the qdisc if it was ours, from every port but these n. Returns 0 or -errno. */
+int proof_detach_others(const struct chain *chain, const struct port *ports, unsigned int n);
 
 #endif
