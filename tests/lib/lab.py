@@ -460,32 +460,31 @@ class Bridged(Lab):
 	               e0 h3  10.3.0.3  fd03::3
 	"""
 
-	def __init__(self, hosts=3, mtu=1500):
+	def __init__(self, hosts=3, mtu=1500, quiet=False):
+		"""quiet: hosts without addresses, whose kernels say nothing by themselves."""
 		super().__init__()
 		try:
-			self._build(hosts, mtu)
+			self._build(hosts, mtu, quiet)
 		except BaseException:
 			self.close()
 			raise
 
-	def _build(self, hosts, mtu):
+	def _build(self, hosts, mtu, quiet):
 		self.bridge = self.namespace("bridge")
 		self.bridge.sysctl("ipv6.conf.default.disable_ipv6", 1) # its ports say nothing
 		self.hosts, self.ports = [], []
 		for number in range(1, hosts + 1):
 			host, port = self.namespace("h%d" % number), "p%d" % number
+			host.sysctl("ipv6.conf.default.disable_ipv6", int(quiet))
 			host.address4, host.address6 = "10.3.0.%d" % number, "fd03::%d" % number
 			host.mac, host.port = "02:00:00:00:03:%02x" % number, port
 			self.wire(host, "e0", host.mac, self.bridge, port,
 				  "02:00:00:00:04:%02x" % number, mtu)
-			host.ip("address add %s/24 dev e0" % host.address4,
-				"address add %s/64 dev e0 nodad" % host.address6)
+			if not quiet:
+				host.ip("address add %s/24 dev e0" % host.address4,
+					"address add %s/64 dev e0 nodad" % host.address6)
 			self.hosts.append(host)
 			self.ports.append(port)
-
-	def sent(self):
-		"""Frames that left the bridge for XDP, as the driver says."""
-		return sum(self.bridge.driver_counts(port)["tx_queue_0_xdp_xmit"] for port in self.ports)
 
 
 class Measured:
