@@ -252,7 +252,8 @@ static void ip4_put(const struct frame_spec *spec, struct frame *frame)
 	ip->protocol = spec->proto;
 	ip->saddr = spec->src.ip[0];
 	ip->daddr = spec->dst.ip[0];
-	memcpy(frame_put(frame, spec->option_bytes), spec->options, spec->option_bytes);
+	if (spec->option_bytes)
+		memcpy(frame_put(frame, spec->option_bytes), spec->options, spec->option_bytes);
 }
 
 static uint8_t *extension_put(const struct frame_spec *spec, struct frame *frame, uint8_t *next,
