@@ -13,7 +13,9 @@
 #include <net/if.h>
 #include <sched.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <unistd.h>
 
@@ -74,8 +76,10 @@ int network_enter(void)
 	    mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
 	    mount("bpf", PINS_BPFFS, "bpf", 0, "mode=0700"))
 		return -errno;
-	r = sysctl_write("/proc/sys/net/ipv4/ip_forward", "1");
-	return r ? r : sysctl_write("/proc/sys/net/ipv6/conf/all/forwarding", "1");
+	if ((r = sysctl_write("/proc/sys/net/ipv4/ip_forward", "1")) ||
+	    (r = sysctl_write("/proc/sys/net/ipv6/conf/default/addr_gen_mode", "1")))
+		return r;
+	return sysctl_write("/proc/sys/net/ipv6/conf/all/forwarding", "1");
 }
 
 static int link_up(const char *name)
@@ -86,6 +90,23 @@ static int link_up(const char *name)
 	link->ifi_index = if_nametoindex(name);
 	link->ifi_flags = link->ifi_change = IFF_UP;
 	return request_send(&request);
+}
+
+/* Waits until the link runs: that is told a while after it was set up. */
+static int link_wait(const char *name)
+{
+	struct ifreq request = {};
+	__cleanup_fd int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
+	for (int ms = 0; ms < 5000; ms++) {
+		if (fd < 0 || ioctl(fd, SIOCGIFFLAGS, &request))
+			return -errno;
+		if (request.ifr_flags & IFF_RUNNING)
+			return 0;
+		usleep(1000);
+	}
+	return -ETIMEDOUT;
 }
 
 int network_set_mtu(const char *name, uint32_t mtu)
@@ -116,10 +137,9 @@ int network_add_veth(const char *name, const char *peer, const uint8_t mac[6])
 	mnl_attr_nest_end(request.message, other);
 	mnl_attr_nest_end(request.message, data);
 	mnl_attr_nest_end(request.message, info);
-	r = request_send(&request);
-	if (!r)
-		r = link_up(name);
-	return r ? r : link_up(peer);
+	if ((r = request_send(&request)) || (r = link_up(name)) || (r = link_up(peer)))
+		return r;
+	return link_wait(name);
 }
 
 /* Reads an address of either family and returns its length, 0 when it is none. */
