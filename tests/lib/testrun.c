@@ -106,8 +106,11 @@ static int event_take(void *arg, void *data, size_t bytes)
 
 	assert_true(bytes >= sizeof(*event) && event->type <= EVENT_OFFLOADED);
 	run->n_events[event->type]++;
+	run->last = *event;
 	if (event->type == EVENT_NEXT_HOP)
 		assert_int_equal(neighbors_add(run->neighbors, &event->next_hop), 0);
+	if (event->type == EVENT_CONTEXT)
+		assert_int_equal(contexts_add(run->contexts, &event->context), 0);
 	return 0;
 }
 
@@ -147,6 +150,7 @@ void testrun_open(struct testrun *run, const struct chain_options *options)
 	assert_int_equal(neighbors_open(&run->chain, run->ports, TESTRUN_PORTS, routes_changed, run,
 					&run->neighbors),
 			 0);
+	assert_int_equal(contexts_open(&run->chain, run->ports, TESTRUN_PORTS, &run->contexts), 0);
 }
 
 void testrun_close(struct testrun *run)
@@ -155,6 +159,7 @@ void testrun_close(struct testrun *run)
 
 	snprintf(pins, sizeof(pins), "%s", run->chain.pins);
 	ring_buffer__free(run->events);
+	contexts_close(run->contexts);
 	neighbors_close(run->neighbors);
 	close(run->counters);
 	chain_close(&run->chain);

@@ -7,6 +7,7 @@
 
 #include "common/state.h"
 #include "slowpath/chain.h"
+#include "slowpath/contexts.h"
 #include "slowpath/neighbors.h"
 #include "tests/lib/frames.h"
 
@@ -28,8 +29,10 @@ struct testrun {
 	int entries[TESTRUN_PORTS]; /* programs */
 	int counters;
 	struct neighbors *neighbors;
+	struct contexts *contexts;
 	struct ring_buffer *events;
 	unsigned int n_events[EVENT_OFFLOADED + 1]; /* asked for, by type */
+	struct event last;                          /* of them */
 };
 
 /* How a frame left the fast path. */
@@ -68,7 +71,8 @@ uint32_t testrun_send_quietly(struct testrun *run, int port, const struct frame 
 /* The counters of all ports and CPUs. */
 void testrun_read_totals(struct testrun *run, struct totals *totals);
 
-/* Does what the slow path does with the events that came: next hops get their slots. */
+/* Does what the slow path does with the events that came: next hops get their slots, tag stacks
+ * their contexts. */
 void testrun_answer(struct testrun *run);
 
 /* Waits until the kernel's timer has run another time. */
