@@ -13,11 +13,14 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 #include <cmocka.h>
 
+#include "slowpath/pins.h"
 #include "tests/lib/firewall.h"
 #include "tests/lib/network.h"
 #include "tests/packet/pause.h"
+#include "skel/learn.skel.h"
 #include "skel/pause.skel.h"
 
 /* efw's hop, and the test's own that goes before it, behind it or in its place. */
@@ -605,6 +608,35 @@ static void only_whole_tcp_and_udp_packets_make_entries(void **state)
 	assert_int_equal(firewall_count_flows(&lab.firewall), 1);
 }
 
+static void an_unknown_flow_that_conntrack_is_asked_for_is_counted_once(void **state)
+{
+	struct learn_bpf *learn = learn_bpf__open();
+	int learners = pins_open(run->chain.pins, "learners"), program;
+	const uint32_t slot = 0;
+
+	(void)state;
+	assert_non_null(learn);
+	assert_true(learners >= 0);
+	assert_int_equal(chain_prepare(&run->chain, learn->obj), 0);
+	if (learn_bpf__load(learn)) {
+		learn_bpf__destroy(learn);
+		close(learners);
+		print_message("a kernel that lets XDP ask conntrack is missing\n");
+		skip();
+	}
+	program = bpf_program__fd(learn->progs.evnf_learn);
+	assert_int_equal(bpf_map_update_elem(learners, &slot, &program, BPF_ANY), 0);
+	for (int n = 0; n < CONNECTIONS; n++) {
+		const struct connection connection = connection_nth(n);
+
+		expect(&connection, ORIGINAL, REASON_NEW_FLOW);
+		expect(&connection, ORIGINAL, REASON_NEW_FLOW);
+	}
+	assert_int_equal(bpf_map_delete_elem(learners, &slot), 0);
+	close(learners);
+	learn_bpf__destroy(learn);
+}
+
 static void rule_counts(const struct connection *connection)
 {
 	const struct frame_spec spec = connection_arrives(connection, ORIGINAL);
@@ -783,6 +815,7 @@ static int rules_run(void)
 		RULE(a_ttl_of_1_never_leaves_whoever_chose_the_way),
 		RULE(a_hop_that_is_missing_drops_and_counts),
 		RULE(only_whole_tcp_and_udp_packets_make_entries),
+		RULE(an_unknown_flow_that_conntrack_is_asked_for_is_counted_once),
 		RULE(an_entry_counts_its_packets_and_bytes_and_when_it_was_last_hit),
 	};
 
