@@ -51,11 +51,12 @@ programs = $(if $(TESTED),$(patsubst $(1)/%.c,$(B)/$(2)/%,$(wildcard $(1)/$(3).c
 LIB_SOURCES := $(call sources,common/util slowpath)
 VNF_SOURCES := $(filter-out $(join $(VNFS),$(VNFS:%=/%.c)),$(call sources,$(VNFS)))
 TEST_SOURCES := $(filter-out tests/unit/test_% tests/packet/test_%,$(call sources,tests/lib tests/unit tests/packet))
-BPF_OBJECTS := $(patsubst %.c,build/obj/%.o,$(wildcard $(addsuffix /*.bpf.c,fastpath $(VNFS) tests/packet tests/bench)))
+BPF_OBJECTS := $(patsubst %.c,build/obj/%.o,$(wildcard $(addsuffix /*.bpf.c,fastpath $(VNFS) tests/packet tests/net tests/bench)))
 BINARIES := $(BUILT:%=$(B)/bin/%)
 UNIT := $(call programs,tests/unit,tests/unit,test_*)
 PACKET := $(call programs,tests/packet,tests/packet,test_*)
 FUZZ := $(call programs,tests/fuzz,fuzz,fuzz_*)
+NET := $(filter-out %.bpf,$(call programs,tests/net,tests/net,*))
 BENCH := $(filter-out %.bpf,$(call programs,tests/bench,bench,*))
 
 TIER_TARGETS := test-unit test-packet test-net test-kernel test-lint test-san test-fuzz
@@ -101,9 +102,9 @@ $(TIER_TARGETS): test-%:
 
 for-unit: skipped $(UNIT) $(BINARIES)
 for-packet for-kernel: skipped $(PACKET)
-for-net for-bench: skipped $(BINARIES) $(BENCH)
+for-net for-bench: skipped $(BINARIES) $(BENCH) $(NET)
 for-fuzz: skipped $(FUZZ)
-for-lint: $(call skeletons,fastpath $(VNFS) tests/packet tests/bench)
+for-lint: $(call skeletons,fastpath $(VNFS) tests/packet tests/net tests/bench)
 for-san: for-unit for-packet
 	+$(remake) SAN=1 for-unit for-packet
 
@@ -142,7 +143,7 @@ build/skel/%.skel.h: $$(filter $$(PERCENT)/$$*.bpf.o,$(BPF_OBJECTS))
 	bpftool gen skeleton $< name $*_bpf > $@
 
 # Userspace. Which skeleton a file includes is known after its first compilation; until then it waits for all.
-$(B)/obj/tests/%.o: tests/%.c Makefile | $(call skeletons,fastpath $(VNFS) tests/packet tests/bench)
+$(B)/obj/tests/%.o: tests/%.c Makefile | $(call skeletons,fastpath $(VNFS) tests/packet tests/net tests/bench)
 	echo "  CC    $@"
 	mkdir -p $(@D)
 	$(COMPILE) -c $< -o $@
@@ -173,8 +174,8 @@ $(FUZZ): $(B)/%: tests/%.c Makefile $(B)/libvnfs.a $(B)/libevnf.a
 		$(filter %.a,$^) $(addprefix -l,$(LIBS) $(tests_LIBS))
 
 $(BENCH): $(B)/%: $(B)/obj/tests/%.o
-$(UNIT) $(PACKET): $(B)/%: $(B)/obj/%.o
-$(UNIT) $(PACKET) $(BENCH): $(B)/libtest.a $(B)/libvnfs.a $(B)/libevnf.a
+$(UNIT) $(PACKET) $(NET): $(B)/%: $(B)/obj/%.o
+$(UNIT) $(PACKET) $(NET) $(BENCH): $(B)/libtest.a $(B)/libvnfs.a $(B)/libevnf.a
 	echo "  LINK  $@"
 	mkdir -p $(@D)
 	$(LINK) $(addprefix -l,$(LIBS) $(tests_LIBS))

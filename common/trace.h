@@ -5,8 +5,9 @@
 
 #include <linux/types.h>
 
-#define TRACE_BYTES_MAX 9216 /* of a frame; longer ones are cut. A jumbo frame with its tags fits \
-			      */
+#define TRACE_BYTES_MAX                                                           \
+	9216 /* of a frame; longer ones are cut. A jumbo frame with its tags fits \
+	      */
 
 enum trace_direction {
 	TRACE_IN = 1,  /* as it came to the port, also when the kernel got it then */

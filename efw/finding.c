@@ -41,6 +41,18 @@ void findings_add(struct findings *findings, uint8_t touches, const char *where,
 		findings->list[findings->count++] = new;
 }
 
+bool findings_same(const struct findings *a, const struct findings *b)
+{
+	if (a->count != b->count || a->touches != b->touches || a->more != b->more)
+		return false;
+	for (unsigned i = 0; i < a->count; i++)
+		if (strcmp(a->list[i].where, b->list[i].where) ||
+		    strcmp(a->list[i].why, b->list[i].why) ||
+		    a->list[i].touches != b->list[i].touches)
+			return false;
+	return true;
+}
+
 bool findings_allow(const struct findings *findings, int family, int proto)
 {
 	uint8_t bit;

@@ -39,6 +39,9 @@ struct findings {
 void findings_add(struct findings *findings, uint8_t touches, const char *where, const char *why,
 		  ...) __attribute__((format(printf, 4, 5)));
 
+/* Whether both tell the same, in the same order. */
+bool findings_same(const struct findings *a, const struct findings *b);
+
 /* Whether flows of this family (AF_INET, AF_INET6) and protocol (IPPROTO_TCP, IPPROTO_UDP) may be
  * offloaded: nothing found touches them. */
 bool findings_allow(const struct findings *findings, int family, int proto);

@@ -139,7 +139,7 @@ static void path_changed(struct guard *guard)
 	if (path_judge(guard)) {
 		guard->unjudged = true;
 		guard->slowpath->chain.state->offload = 0;
-	} else if (memcmp(&before, &guard->path, sizeof(before))) {
+	} else if (!findings_same(&before, &guard->path)) {
 		judgement_apply(guard);
 	} else {
 		return;
