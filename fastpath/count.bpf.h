@@ -10,10 +10,15 @@
 static __always_inline int count(__u32 port, enum reason reason, __u32 bytes, int verdict)
 {
 	struct port_counters *counters = bpf_map_lookup_elem(&port_counters, &port);
+	__u32 index = reason;
 
-	if (counters && reason < REASON_COUNT) { /* always: the array holds every port */
-		counters->packets[reason]++;
-		counters->bytes[reason] += bytes;
+	/* A reason read from the walk record is any byte to the verifier, and to that of Linux 6.1
+	 * also after a check of any copy of the register but this. */
+	if (!__builtin_constant_p(reason))
+		asm volatile("" : "+r"(index));
+	if (counters && index < REASON_COUNT) { /* always: the array holds every port */
+		counters->packets[index]++;
+		counters->bytes[index] += bytes;
 	}
 	return verdict;
 }
