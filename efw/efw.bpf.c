@@ -98,25 +98,24 @@ static __always_inline enum reason conn_judge(struct conn_head *conn, struct wal
 
 /* The kernel must be told when it has seen the last of a TCP connection: what it remembers of
  * acknowledgments would make a late RST invalid. The direction that is proven second tells; if it
- * cannot, its next packet walks and tries again. */
+ * cannot, its next packet walks and tries again. Each writes its own mark, then reads the other's
+ * (the exchange orders them): of two at once at least one tells. */
 static __always_inline int announce_due(struct conn_head *conn, const struct conn_head *other,
 					const struct walk *walk)
 {
 	if (walk->packet.proto != IPPROTO_TCP || conn->announced == walk->generation)
 		return 0;
-	if (other && other->announced == walk->generation)
-		return 1;
-	conn->announced = walk->generation;
-	return 0;
+	__sync_lock_test_and_set(&conn->announced, walk->generation);
+	return other && *(volatile const __u32 *)&other->announced == walk->generation;
 }
 
 static __always_inline void announce(struct conn_head *conn, struct walk *walk,
 				     const struct event *event)
 {
-	if (bpf_ringbuf_output(&events, (void *)event, sizeof(*event), 0))
-		walk->flags |= WALK_NOT_FINAL;
-	else
-		conn->announced = walk->generation;
+	if (!bpf_ringbuf_output(&events, (void *)event, sizeof(*event), 0))
+		return;
+	conn->announced = 0;
+	walk->flags |= WALK_NOT_FINAL;
 }
 
 static __always_inline enum reason conn4_judge(struct walk *walk)

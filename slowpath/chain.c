@@ -481,5 +481,6 @@ void chain_bump_flow6(struct chain *chain, const struct flow6_key *key)
 void chain_renew(struct chain *chain, unsigned int lease_s)
 {
 	__atomic_store_n(&chain->state->lease_until, chain->state->tick + lease_s * TICKS_PER_S,
-			 __ATOMIC_RELAXED);
+			 __ATOMIC_SEQ_CST);
+	chain->state->lease_lost = 0; /* the clock would see it at its next tick */
 }

@@ -263,6 +263,7 @@ static void state_adopt(struct slowpath *slowpath, bool watched)
 		chain_bump(&slowpath->chain);
 	state->fingerprint = fingerprint;
 	state->pid = getpid();
+	chain_renew(&slowpath->chain, slowpath->conf.lease_s);
 }
 
 static int events_begin(struct slowpath *slowpath)
@@ -301,7 +302,8 @@ static int slowpath_begin(struct slowpath *slowpath, const char *pins)
 		return r;
 	watched = !slowpath->chain.state->lease_lost &&
 		  (int32_t)(slowpath->chain.state->tick - slowpath->chain.state->lease_until) <= 0;
-	chain_renew(&slowpath->chain, slowpath->conf.lease_s);
+	if (watched) /* else nothing passes until the state is judged */
+		chain_renew(&slowpath->chain, slowpath->conf.lease_s);
 	r = neighbors_open(&slowpath->chain, slowpath->ports, slowpath->n_ports, routes_changed,
 			   slowpath, &slowpath->neighbors);
 	if (r)

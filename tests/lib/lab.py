@@ -170,6 +170,13 @@ class Namespace:
 				rows = [line.split() for line in file if line.startswith(table + ":")]
 		return int(dict(zip(*rows))[field])
 
+	def segments_lost(self):
+		"""TCP segments that had to be sent again, less those that the peer had got already: on a
+		busy machine an answer comes late without being lost."""
+		with self.entered(), open("/proc/thread-self/net/netstat") as file:
+			rows = [line.split() for line in file if line.startswith("TcpExt:")]
+		return self.snmp("Tcp", "RetransSegs") - int(dict(zip(*rows))["TCPDSACKRecv"])
+
 	def forwarded(self):
 		"""Packets the kernel of this namespace has forwarded, IPv4 and IPv6."""
 		return self.snmp("Ip", "ForwDatagrams") + self.snmp("Ip6", "OutForwDatagrams")
