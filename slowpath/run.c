@@ -13,6 +13,7 @@
 #include "common/util/addr.h"
 #include "common/util/cleanup.h"
 #include "common/util/log.h"
+#include "slowpath/offloads.h"
 #include "slowpath/vnf.h"
 
 #define BUMP_SHARE_MS 100 /* in the long run the generation changes at most ten times a second */
@@ -230,6 +231,18 @@ static const char *attach_remedy(int r)
 	}
 }
 
+static void port_prepare(const struct port *port)
+{
+	bool changed = false;
+	int r = offloads_prepare(port->name, &changed);
+
+	if (changed)
+		log_info("port %s: rx-vlan-offload is off now, XDP must see the tags", port->name);
+	if (r)
+		log_warn("port %s: rx-vlan-offload: %s; XDP sees no tags that it takes off",
+			 port->name, strerror(-r));
+}
+
 static int ports_attach(struct slowpath *slowpath)
 {
 	for (unsigned int i = 0; i < slowpath->n_ports; i++) {
@@ -241,7 +254,10 @@ static int ports_attach(struct slowpath *slowpath)
 	}
 	for (unsigned int i = 0; i < slowpath->n_ports; i++) {
 		struct port *port = &slowpath->ports[i];
-		int r = chain_attach_port(&slowpath->chain, port, slowpath->conf.attach);
+		int r;
+
+		port_prepare(port);
+		r = chain_attach_port(&slowpath->chain, port, slowpath->conf.attach);
 
 		if (r)
 			return log_err(r, "attach to %s (%s)", port->name, attach_remedy(r));

@@ -501,13 +501,15 @@ def reload():
 		assert place(vnf, one.mac, 10) == "p1" and place(vnf, two.mac, 10) is None
 
 
-@story("ports are promiscuous while the bridge runs, and as before when it has stopped")
+@story("ports show their tags and are promiscuous while the bridge runs, then as before")
 def promiscuous():
 	with Bridged(2) as lab:
 		lab.bridge.ip("link set p2 promisc on")
+		lab.bridge.run("ethtool -K p1 rxvlan on")
 		vnf = start(lab)
 		flags = [set(lab.bridge.link(port)["flags"]) for port in lab.ports]
 		assert all("PROMISC" in each for each in flags), flags
+		assert "rx-vlan-offload: off" in lab.bridge.run("ethtool -k p1")
 		vnf.kill9()
 		vnf.start()
 		vnf.stop()
