@@ -1,11 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // efwd's hop as a router: judges the packet; the route is finish's business, the rest the kernel's.
 #include "efwd/odd.bpf.h"
+#include "efwd/router.h"
 #include "fastpath/addresses.bpf.h"
 
 /* linux/icmp.h cannot be included here. */
 enum { ICMP_UNREACHABLE = 3, ICMP_QUENCH = 4, ICMP_TIME = 11, ICMP_PARAMETER = 12 };
 #define ICMP6_ERRORS 128 /* types below are errors (RFC 4443) */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, PORTS_MAX);
+	__type(key, __u32);
+	__type(value, __u32); /* enum rp_filter */
+} rp_filters SEC(".maps");
 
 /* An ICMP error follows the flow it quotes: of several routes, the kernel takes that flow's. */
 static __always_inline int is_icmp_error(struct xdp_md *ctx, const struct packet *packet)
@@ -23,6 +31,26 @@ static __always_inline int is_icmp_error(struct xdp_md *ctx, const struct packet
 		return 0;
 	return type == ICMP_UNREACHABLE || type == ICMP_QUENCH || type == ICMP_TIME ||
 	       type == ICMP_PARAMETER;
+}
+
+/* True where reverse path filtering (RFC 3704, the port's rp_filter) might refuse the packet: its
+ * source has no route, or one by another port. The kernel then decides, which knows all routes
+ * back, not only one. */
+static __always_inline int source_is_doubtful(struct xdp_md *ctx, const struct walk *walk)
+{
+	__u32 port = walk->port;
+	const __u32 *filter = bpf_map_lookup_elem(&rp_filters, &port);
+	struct bpf_fib_lookup fib = { .family = AF_INET, .ifindex = walk->in_ifindex };
+	long result;
+
+	if (!filter || *filter == RP_FILTER_OFF || walk->packet.family != AF_INET)
+		return 0;
+	fib.ipv4_src = walk->packet.key4.dst_ip;
+	fib.ipv4_dst = walk->packet.key4.src_ip;
+	result = bpf_fib_lookup(ctx, &fib, sizeof(fib), 0);
+	if (result != BPF_FIB_LKUP_RET_SUCCESS && result != BPF_FIB_LKUP_RET_NO_NEIGH)
+		return 1;
+	return *filter == RP_FILTER_STRICT && fib.ifindex != walk->in_ifindex;
 }
 
 /* What is wrong with the packet itself; a fault that the configuration forgives is the kernel's to
@@ -69,7 +97,7 @@ static __always_inline enum reason router_judge(struct xdp_md *ctx, const struct
 	reason = addresses_judge(packet);
 	if (reason == REASON_NONE && !packet->ttl)
 		reason = REASON_TTL_ZERO;
-	if (reason == REASON_NONE && is_icmp_error(ctx, packet))
+	if (reason == REASON_NONE && (is_icmp_error(ctx, packet) || source_is_doubtful(ctx, walk)))
 		reason = REASON_ODD;
 	return reason != REASON_NONE && reason_lifted(reason) ? REASON_ODD : reason;
 }

@@ -185,6 +185,37 @@ def refused():
 			assert not seen.matching(data=b"bad")
 
 
+@story("reverse path filtering is honoured, strict and loose, and when it is switched on later")
+def reverse_path():
+	with Routed() as lab:
+		lab.router.sysctl("ipv4.conf.rl.rp_filter", 1)
+		lab.server.socket(kind=socket.SOCK_DGRAM).bind((lab.server4, 9)) # no errors come back
+		vnf = start(lab)
+		client = Peer.client(lab)
+
+		def passes(src):
+			data = b"from " + src.encode() + b" %d" % time.monotonic_ns()
+			client.send(packets.eth(lab.left_mac, lab.client_mac, packets.ETH_IPV4, packets.ipv4(
+				src, lab.server4, packets.UDP, packets.udp(src, lab.server4, 1, 9, data))))
+			client.send(client.udp((lab.server4, 9), b"after " + data))
+			seen.wait(data=b"after " + data)
+			return bool(seen.matching(data=data))
+
+		with lab.server.capture("s0") as seen:
+			lab.router.ip("route add 10.8.0.0/16 via " + lab.server4)
+			for filtering, elsewhere, nowhere in ((1, False, False), (2, True, False),
+							      (0, True, True), (1, False, False)):
+				lab.router.sysctl("ipv4.conf.rl.rp_filter", filtering)
+				time.sleep(0.4)
+				odd = vnf.reason("ODD")
+				for _ in range(3):
+					assert passes("10.1.0.99")
+					assert passes("10.8.0.1") == elsewhere, filtering
+					assert passes("192.0.2.1") == nowhere, filtering
+				refused = (not elsewhere) + (not nowhere)
+				assert vnf.reason("ODD") - odd == 3 * refused, filtering
+
+
 @story("a changed route carries traffic within 100 ms, and nothing goes to the old next hop")
 def route_changes():
 	with Routed() as lab:
