@@ -306,6 +306,7 @@ static int station_report(void *arg, const void *key_seen, void *value)
 	struct station_reporter *reporter = arg;
 	const struct station_key *key = key_seen;
 	const struct station *station = value;
+	const int32_t silent_ticks = reporter->tick - station->last_seen;
 	struct report *report = reporter->report;
 	char mac[ADDR_TEXT_LEN], name[IFNAMSIZ];
 
@@ -315,8 +316,7 @@ static int station_report(void *arg, const void *key_seen, void *value)
 	report_number(report, key->vid);
 	report_text(report, name);
 	report_bool(report, station->fixed);
-	report_decimal(report,
-		       (double)(int32_t)(reporter->tick - station->last_seen) / TICKS_PER_S);
+	report_decimal(report, (double)silent_ticks * TICK_MS / 1000);
 	return 0;
 }
 
