@@ -31,6 +31,7 @@ struct neighbor {
 	bool used;
 	bool fixed;     /* permanent or without ARP: the kernel keeps it by itself */
 	bool leaving;   /* given back; free when no packet under way can hold it any more */
+	bool met;       /* in the last dump of all neighbors, or since */
 	uint8_t unused; /* refreshes since it was used */
 };
 
@@ -155,6 +156,7 @@ static void neighbor_take(struct neighbors *neighbors, const struct nlmsghdr *me
 	if (!slot)
 		return;
 	neighbors->slots[slot].fixed = neighbor->ndm_state & (NUD_PERMANENT | NUD_NOARP);
+	neighbors->slots[slot].met = true;
 	slot_set(neighbors, slot, usable ? mnl_attr_get_payload(table[NDA_LLADDR]) : NULL);
 }
 
@@ -292,11 +294,20 @@ static int dump(struct neighbors *neighbors, uint16_t type, uint8_t family, size
 	return request(neighbors, message, take);
 }
 
+/* Reads all anew. What the kernel does not tell of is no more: its end may have come unseen. */
 static int neighbors_read(struct neighbors *neighbors)
 {
-	int r = dump(neighbors, RTM_GETNEIGH, AF_INET, sizeof(struct ndmsg), event_take);
+	int r;
 
-	return r ? r : dump(neighbors, RTM_GETNEIGH, AF_INET6, sizeof(struct ndmsg), event_take);
+	for (unsigned int slot = 1; slot < NEXT_HOPS_MAX; slot++)
+		neighbors->slots[slot].met = false;
+	r = dump(neighbors, RTM_GETNEIGH, AF_INET, sizeof(struct ndmsg), event_take);
+	if (!r)
+		r = dump(neighbors, RTM_GETNEIGH, AF_INET6, sizeof(struct ndmsg), event_take);
+	for (unsigned int slot = 1; !r && slot < NEXT_HOPS_MAX; slot++)
+		if (neighbors->slots[slot].key.ifindex && !neighbors->slots[slot].met)
+			slot_set(neighbors, slot, NULL);
+	return r;
 }
 
 /* Asks for one neighbor; one the kernel does not know stays down until it does. */

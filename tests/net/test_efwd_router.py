@@ -332,6 +332,23 @@ def neighbor_dies():
 		assert seen.matching(ethertype=0x0806), "the kernel asks who has the next hop"
 
 
+@story("a next hop that died while efwd was dead gets no packets after the restart")
+def neighbor_dies_unseen():
+	with Routed() as lab:
+		vnf = start(lab)
+		macs = add_gateways(lab)
+		lab.router.ip("route add %s/32 via %s" % (FAR, GATEWAYS[macs[0]]))
+		with lab.server.capture("s0") as seen, Stream(lab) as stream:
+			wait_until(lambda: vnf.reason("HIT") > 20, 2, "traffic")
+			time.sleep(1) # until the restart would adopt the flows
+			vnf.kill9()
+			lab.router.ip("neighbor del %s dev rr" % GATEWAYS[macs[0]])
+			vnf.start()
+			late = stream.sent + 50
+			wait_until(lambda: stream.sent > late + 50, 2, "more traffic")
+		assert not [packet for packet in seen.matching(dport=9) if stream.number(packet) > late]
+
+
 @story("an address, a link or forwarding taken away is followed at once")
 def taken_away():
 	with Routed() as lab:
