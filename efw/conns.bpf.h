@@ -23,6 +23,36 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } conns6 SEC(".maps");
 
+/* Where the walk left a packet of a known connection to the kernel, unproven: in the cell of its
+ * bucket, the tick. Only such packets are stamped: others have nothing to prove, and the witness
+ * would look in vain into a table too large for any cache. Connections that share a cell only cost
+ * such looks. */
+#define EXPECTED_CELLS 1024
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, EXPECTED_CELLS);
+	__type(key, __u32);
+	__type(value, __u32);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} expected SEC(".maps");
+
+static __always_inline void proof_expect(__u32 bucket)
+{
+	__u32 cell = bucket & (EXPECTED_CELLS - 1), *tick = bpf_map_lookup_elem(&expected, &cell);
+
+	if (tick)
+		*tick = chain.tick;
+}
+
+/* A packet is stamped at once after its walk; the tick may have gone on between the two. */
+static __always_inline int proof_is_expected(__u32 bucket)
+{
+	__u32 cell = bucket & (EXPECTED_CELLS - 1), *tick = bpf_map_lookup_elem(&expected, &cell);
+
+	return tick && chain.tick - *tick <= 1;
+}
+
 /* What keeps flows with netfilter: written and read by userspace only, for `show rules`. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -90,8 +90,10 @@ static __always_inline __u32 offload_bit(const struct packet *packet)
 static __always_inline enum reason conn_judge(struct conn_head *conn, struct walk *walk)
 {
 	conn->last_seen = chain.tick;
-	if (conn->accepted_generation != walk->generation || conn->in_ifindex != walk->in_ifindex)
+	if (conn->accepted_generation != walk->generation || conn->in_ifindex != walk->in_ifindex) {
+		proof_expect(walk->bucket);
 		return REASON_UNPROVEN;
+	}
 	walk->out_ifindex = conn->out_ifindex;
 	return REASON_NONE;
 }

@@ -8,16 +8,6 @@
 
 #define AF_NONE 0
 
-/* A forwarded packet carries the generation under which it came in the field tc_index, which
- * only queueing disciplines use that forbid offload. So a packet that waited somewhere, for a
- * neighbor say, proves nothing about a policy that changed meanwhile. */
-SEC("tc")
-int evnf_stamp(struct __sk_buff *skb)
-{
-	skb->tc_index = stamp_now();
-	return TC_ACT_UNSPEC;
-}
-
 /* What rules let a SYN, FIN or RST do says nothing about the other packets of its connection. */
 static __always_inline int is_control(const void *l4, const void *end)
 {
@@ -26,7 +16,7 @@ static __always_inline int is_control(const void *l4, const void *end)
 	return (const void *)(tcp + 1) > end || tcp->syn || tcp->fin || tcp->rst;
 }
 
-/* Reads what the lookup needs from a packet that the kernel sends: no tags, no options. */
+/* Reads the tuple of a packet that the kernel receives or sends: no tags, no options. */
 static __always_inline int tuple_read(struct __sk_buff *skb, struct flow4_key *key4,
 				      struct flow6_key *key6)
 {
@@ -61,6 +51,22 @@ static __always_inline int tuple_read(struct __sk_buff *skb, struct flow4_key *k
 	key6->dst_port = ports[1];
 	key6->proto = ip6->nexthdr;
 	return AF_INET6;
+}
+
+/* A forwarded packet carries the generation under which it came in the field tc_index, which
+ * only queueing disciplines use that forbid offload. So a packet that waited somewhere, for a
+ * neighbor say, proves nothing about a policy that changed meanwhile. */
+SEC("tc")
+int evnf_stamp(struct __sk_buff *skb)
+{
+	struct flow4_key came4 = {};
+	struct flow6_key came6 = {};
+	int family = tuple_read(skb, &came4, &came6);
+
+	if ((family == AF_INET && proof_is_expected(flow4_bucket(&came4))) ||
+	    (family == AF_INET6 && proof_is_expected(flow6_bucket(&came6))))
+		skb->tc_index = stamp_now();
+	return TC_ACT_UNSPEC;
 }
 
 /* Returns the interface the direction came by until now, when entries for it may exist that this
