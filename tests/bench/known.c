@@ -71,6 +71,7 @@ union frame {
 	struct frame4 four;
 	struct frame6 six;
 	uint64_t words[FLOOR_HEAD6 / 8];
+	uint8_t bytes[FLOOR_HEAD6];
 };
 
 static volatile sig_atomic_t told_to_stop;
@@ -375,7 +376,8 @@ static int family_check(struct bench *bench, int family)
 		ns = wrapper_run(bench, ENTRY, family, 1, &entry);
 	if (ns < 0)
 		return (int)ns;
-	if (memcmp(&floor, &entry, sizeof(floor)) || memcmp(&entry, hop->dst_mac, ETH_ALEN) ||
+	if (memcmp(floor.bytes, entry.bytes, sizeof(floor.bytes)) ||
+	    memcmp(entry.bytes, hop->dst_mac, ETH_ALEN) ||
 	    memcmp(entry.four.eth.h_source, hop->src_mac, ETH_ALEN))
 		return -EBADMSG;
 	if (family == AF_INET6)
