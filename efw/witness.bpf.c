@@ -63,6 +63,7 @@ int evnf_stamp(struct __sk_buff *skb)
 	struct flow6_key came6 = {};
 	int family = tuple_read(skb, &came4, &came6);
 
+	skb->tc_index = 0; /* of another namespace's stamp, if any */
 	if ((family == AF_INET && proof_is_expected(flow4_bucket(&came4))) ||
 	    (family == AF_INET6 && proof_is_expected(flow6_bucket(&came6))))
 		skb->tc_index = stamp_now();
