@@ -62,11 +62,12 @@ int evnf_stamp(struct __sk_buff *skb)
 	struct flow4_key came4 = {};
 	struct flow6_key came6 = {};
 	int family = tuple_read(skb, &came4, &came6);
+	__u32 stamp = 0; /* takes off what another namespace put on */
 
-	skb->tc_index = 0; /* of another namespace's stamp, if any */
 	if ((family == AF_INET && proof_is_expected(flow4_bucket(&came4))) ||
 	    (family == AF_INET6 && proof_is_expected(flow6_bucket(&came6))))
-		skb->tc_index = stamp_now();
+		stamp = stamp_now();
+	skb->tc_index = stamp;
 	return TC_ACT_UNSPEC;
 }
 
